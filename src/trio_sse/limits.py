@@ -1,0 +1,107 @@
+"""Every bound the server keeps, in one place.
+
+A limit has its value, its unit, its reason and, where there is one, a precedent
+beside it. Nothing below reads a clock or a socket: `Limits` is a frozen value that
+`serve()` takes and the layers under it obey.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+__all__ = ["Limits"]
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one server allows and how long it waits. Times are in seconds, sizes in bytes.
+
+    Raises ValueError on a value that cannot work, naming the field.
+    """
+
+    # -- how much ---------------------------------------------------------------------
+
+    max_connections: int = 16_000
+    """Connections in all. A process usually may open 20,000 files; the rest is for listeners,
+    the log and the program that embeds us."""
+
+    max_connections_per_address: int = 16_000
+    """Connections from one address. As many as in all by default, because behind a proxy
+    everyone has one address; lower it on a server that browsers reach directly."""
+
+    max_streams_per_connection: int = 256
+    """SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113, 6.5.2). RFC 9113 advises at least 100; nginx
+    uses 128, Go 250."""
+
+    max_header_bytes: int = 32 * KIB
+    """A request head, in all. nginx allows 4 x 8 KiB, h11 16 KiB, Go 1 MiB."""
+
+    max_body_bytes: int = 1 * MIB
+    """A request body. nginx's client_max_body_size is 1 MiB too."""
+
+    max_event_bytes: int = 1 * MIB
+    """One published event, encoded."""
+
+    max_topic_length: int = 1024
+    """A topic, in characters. Topics are names and URLs, not documents."""
+
+    max_topics_per_stream: int = 100
+    """Topics that one stream may follow."""
+
+    max_unread_bytes: int = 64 * KIB
+    """What a client may send ahead while it is being answered, and what replies to control
+    frames may pile up before the server stops reading: more is not a client that reads."""
+
+    # -- how long ---------------------------------------------------------------------
+
+    head_timeout: float = 10.0
+    """From a connection's first byte awaited to the end of the request head (and of a TLS
+    handshake). Apache's mod_reqtimeout: 10-20 s; nginx: 60 s."""
+
+    body_timeout: float = 30.0
+    """For the whole of a request body."""
+
+    idle_timeout: float = 75.0
+    """A connection without a stream. nginx's keepalive_timeout is 75 s."""
+
+    write_timeout: float = 30.0
+    """A client that takes not one byte for this long, though there is something to send, is
+    dropped. nginx's send_timeout: 60 s; shorter here, as a stream resumes where it was."""
+
+    heartbeat: float = 15.0
+    """A comment is sent to a stream that got nothing else for this long. Load balancers cut
+    idle connections after 30-60 s; the WHATWG text advises about 15 s."""
+
+    ping_interval: float = 30.0
+    """An HTTP/2 connection from which nothing came for this long is sent a PING."""
+
+    ping_timeout: float = 15.0
+    """A peer that does not answer a PING in this time is gone."""
+
+    max_lifetime: float | None = None
+    """A stream ends after this long, and the client comes back with its last id. Off by
+    default. Up to a tenth is taken off at random, so that streams opened together do not
+    return together."""
+
+    drain_timeout: float = 10.0
+    """What a graceful stop grants handlers and last writes. Kubernetes kills after 30 s."""
+
+    reconnect_spread: float = 5.0
+    """On a graceful stop each client is told to come back after a random part of this, so
+    that they do not all return in one instant."""
+
+    retry: float | None = 2.0
+    """The reconnection time each stream opens with (`retry:`), which also takes back the
+    longer one of an earlier graceful stop. None leaves it to the browser (2-5 s)."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                continue
+            least = 0 if field.name in ("drain_timeout", "reconnect_spread", "retry") else None
+            if value < 0 or (least is None and value == 0):
+                raise ValueError(f"Limits.{field.name} must be more than 0, not {value!r}")
