@@ -1,0 +1,346 @@
+"""HTTP/1.0 and HTTP/1.1 over h11: bytes in, requests out; answers in, bytes out.
+
+Owns the reading of requests (their bodies included, within the limits), the framing of
+answers, and the question whether the connection may be used again. h11 does the grammar;
+here are the checks of RFC 9112 that h11 leaves to its user.
+
+An h11 connection lives from the first byte of a request to the head of its answer, one for
+each request. A stream may run for hours, and there are tens of thousands of them, so none
+of h11's state is kept meanwhile: what the end of the answer will be is settled with its head.
+For the same reason payloads do not pass through here: `frame` is a plain function, and what
+it makes of a payload serves every connection that frames alike.
+
+Refuses: tunnels (CONNECT), protocol upgrades (ignored, as RFC 9110, 7.8 allows), keep-alive
+for HTTP/1.0, and transfer codings other than chunked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Literal, cast
+
+import h11
+
+from ..limits import Limits
+from ..message import Headers, Peer, Request, Response
+from . import Refused
+
+__all__ = ["Http1", "chunk", "identity"]
+
+# All that h11 makes of a request; it says so of nothing less than any event.
+_Event = h11.Request | h11.Data | h11.EndOfMessage
+
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+# RFC 9112, 3.2.1 and 3.2.2; the authority as in RFC 3986, 3.2, without user information,
+# which RFC 9110, 4.2.4 tells a recipient to treat as an error.
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?", re.ASCII)
+_ORIGIN_FORM = re.compile(r"/[^#]*")
+_ABSOLUTE_FORM = re.compile(r"https?://([^/?#]+)(/[^?#]*)?(\?[^#]*)?", re.IGNORECASE)
+
+
+def chunk(payload: bytes) -> bytes:
+    """Frame a non-empty payload as one chunk (RFC 9112, 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload)
+
+
+def identity(payload: bytes) -> bytes:
+    """Frame a payload for HTTP/1.0, where the end of the connection ends the body."""
+    return payload
+
+
+class _Phase(Enum):
+    READING = auto()
+    ASKED = auto()
+    STREAMING = auto()
+    ANSWERED = auto()
+
+
+class Http1:
+    """The server's side of one connection.
+
+    The caller gives what it reads to `receive`, asks `next_request` until that is None,
+    answers a request (or a `Refused`) with `respond`, or with `open` and `end`, and then
+    either closes, if `must_close`, or calls `next_cycle`. What the peer does wrong comes out
+    as a `Refused`; calls out of this order raise RuntimeError. Nothing blocks.
+    """
+
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_closing",
+        "_fed",
+        "_frame",
+        "_h11",
+        "_head",
+        "_limits",
+        "_peer",
+        "_pending",
+        "_phase",
+        "_scheme",
+        "_tail",
+        "closed",
+    )
+
+    closed: bool
+    """The peer has sent its end of file. Requests that came before it may still be waiting."""
+
+    def __init__(self, limits: Limits, *, peer: Peer, scheme: Literal["http", "https"]) -> None:
+        self._limits = limits
+        self._peer = peer
+        self._scheme = scheme
+        self._buffer = bytearray()
+        self._h11: h11.Connection | None = None
+        self._fed = 0
+        self._head: Request | None = None
+        self._body = bytearray()
+        self._pending = b""
+        self._phase = _Phase.READING
+        self._frame: Callable[[bytes], bytes] = identity
+        self._tail = b""
+        self._closing = False
+        self.closed = False
+
+    # -- reading ----------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the peer; b"" is its end of file.
+
+        What follows a refused request is dropped: where the next one starts is unknown.
+        """
+        if not data:
+            self.closed = True
+        elif not (self._closing and self._phase is not _Phase.READING):
+            self._buffer += data
+
+    @property
+    def buffered(self) -> int:
+        """Bytes received that are not yet part of a request: pipelined ones, for the caller
+        to bound while it answers the one before.
+        """
+        return len(self._buffer)
+
+    @property
+    def head_started(self) -> bool:
+        """Whether `next_request` has seen part of a request head, and waits for the rest."""
+        return self._phase is _Phase.READING and self._h11 is not None and self._head is None
+
+    @property
+    def in_body(self) -> bool:
+        """Whether `next_request` has a request's head and waits for the rest of its body."""
+        return self._phase is _Phase.READING and self._head is not None
+
+    def pending(self) -> bytes:
+        """Take what the protocol itself wants sent before the request is complete."""
+        pending, self._pending = self._pending, b""
+        return pending
+
+    def next_request(self) -> Request | Refused | None:
+        """Return the next complete request, or why there is none, or None: more is needed.
+
+        None as well while a request is being answered.
+        """
+        if self._phase is not _Phase.READING:
+            return None
+        if self._h11 is None:
+            # "SHOULD ignore at least one empty line received prior to the request-line"
+            # (RFC 9112, 2.2): old clients end a form with one. h11 does not.
+            del self._buffer[: len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))]
+            if not self._buffer:
+                return None
+            # One less than the limit: h11 complains of more than this without a whole head,
+            # and `_feed` hands it at most the limit, so that a head may be just the limit.
+            self._h11 = h11.Connection(h11.SERVER, self._limits.max_header_bytes - 1)
+        outcome = self._read(self._h11)
+        if outcome is not None:
+            self._phase = _Phase.ASKED
+        if isinstance(outcome, Refused):
+            self._closing = True
+            self._buffer.clear()
+        return outcome
+
+    def _read(self, connection: h11.Connection) -> Request | Refused | None:
+        while True:
+            match event := self._next_event(connection):
+                case h11.Request():
+                    head = self._check_head(event)
+                    if isinstance(head, Refused):
+                        return head
+                    self._head = head
+                case h11.Data():
+                    self._body += event.data
+                    if len(self._body) > self._limits.max_body_bytes:
+                        return self._body_refused()
+                case h11.EndOfMessage():
+                    self._buffer[:0] = connection.trailing_data[0]
+                    return replace(cast(Request, self._head), body=bytes(self._body))
+                case _:
+                    return event
+
+    def _next_event(self, connection: h11.Connection) -> _Event | Refused | None:
+        while True:
+            try:
+                event = connection.next_event()
+            except h11.RemoteProtocolError as error:
+                return self._grammar_refused(error)
+            if event is not h11.NEED_DATA:
+                return cast(_Event, event)
+            if not self._feed(connection):
+                return None
+
+    def _feed(self, connection: h11.Connection) -> bool:
+        """Give h11 more of what is buffered; False when there is nothing more to give."""
+        # h11 checks the size of a head only while it lacks the end, so no more than what a
+        # head may have is ever in its hands.
+        room = self._limits.max_header_bytes - (self._fed if self._head is None else 0)
+        piece = bytes(self._buffer[:room])
+        if not piece and not self.closed:
+            if connection.they_are_waiting_for_100_continue:
+                self._pending += connection.send(
+                    h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[])
+                )
+            return False
+        del self._buffer[:room]
+        self._fed += len(piece)
+        connection.receive_data(piece)
+        return True
+
+    # -- refusing ---------------------------------------------------------------------
+
+    def _check_head(self, event: h11.Request) -> Request | Refused:
+        """Make a request of a head, or say which rule of RFC 9112 it breaks."""
+        version = event.http_version
+        if version not in (b"1.0", b"1.1"):
+            return Refused(505, "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2.")
+        method = event.method.decode()
+        if method == "CONNECT":
+            return Refused(501, "This server is not a proxy.")
+        headers = Headers.from_wire(event.headers)
+        if "transfer-encoding" in headers and (version == b"1.0" or "content-length" in headers):
+            # Two servers on the way might disagree where the body ends (RFC 9112, 6.1).
+            return Refused(400, "Transfer-Encoding goes with HTTP/1.1 and no Content-Length.")
+        # A value this long is cut off by h11, so that it is a number int() takes.
+        if int(headers.get("content-length", "0")) > self._limits.max_body_bytes:
+            return self._body_refused()
+        host = headers.get("host", "")
+        if not _AUTHORITY.fullmatch(host):
+            return Refused(400, "The Host field is not a host and port.")
+        target = event.target.decode()
+        if absolute := _ABSOLUTE_FORM.fullmatch(target):
+            authority, path, query = absolute.groups(default="")
+            # RFC 9112, 3.2.2 has the target win; one that disagrees is no honest client.
+            if not _AUTHORITY.fullmatch(authority) or host.lower() not in ("", authority.lower()):
+                return Refused(400, "The Host field and the request target disagree.")
+            host, target = authority, (path or "/") + query
+        elif not _ORIGIN_FORM.fullmatch(target) and (method, target) != ("OPTIONS", "*"):
+            return Refused(400, "The request target is not a path or an http(s) URL.")
+        return Request(
+            method,
+            target,
+            headers,
+            protocol="HTTP/1.0" if version == b"1.0" else "HTTP/1.1",
+            scheme=self._scheme,
+            authority=host,
+            peer=self._peer,
+        )
+
+    def _grammar_refused(self, error: h11.RemoteProtocolError) -> Refused:
+        match error.error_status_hint:
+            case 431:
+                most = self._limits.max_header_bytes
+                return Refused(431, f"The request head is larger than {most} bytes.")
+            case 501:
+                return Refused(501, "No transfer coding but chunked is understood.")
+            case _:
+                # h11 quotes the bytes after ": b", which may be long and are the peer's.
+                what = str(error).partition(": b")[0]
+                return Refused(400, f"The request is malformed: {what}.")
+
+    def _body_refused(self) -> Refused:
+        most = self._limits.max_body_bytes
+        return Refused(413, f"The request body is larger than {most} bytes.")
+
+    # -- answering --------------------------------------------------------------------
+
+    def respond(self, response: Response) -> bytes:
+        """Return the bytes of a whole answer; for a HEAD request, of its head.
+
+        Raises h11.LocalProtocolError if a header cannot be sent: a mistake of the program.
+        """
+        bodiless = response.status in (204, 304)
+        length = () if bodiless else (("content-length", str(len(response.body))),)
+        connection, head = self._send_head(response.status, (*response.headers, *length))
+        if not bodiless and not self._is_head:
+            head += connection.send(h11.Data(response.body))
+        head += connection.send(h11.EndOfMessage())
+        self._settle(connection, _Phase.ANSWERED)
+        return head
+
+    def open(self, status: int, headers: Iterable[tuple[str, str]]) -> bytes:
+        """Return the head of a stream without a foreseen end; for HEAD that is the answer.
+
+        The stream is chunked on HTTP/1.1; on HTTP/1.0 the end of the connection ends it.
+        Raises h11.LocalProtocolError as `respond` does.
+        """
+        connection, head = self._send_head(status, headers)
+        self._tail = connection.send(h11.EndOfMessage())
+        self._frame = chunk if self._tail else identity
+        self._settle(connection, _Phase.ANSWERED if self._is_head else _Phase.STREAMING)
+        return head
+
+    def end(self) -> bytes:
+        """Return the bytes that end an opened stream; none on HTTP/1.0 and for HEAD."""
+        if self._phase is _Phase.STREAMING:
+            self._phase = _Phase.ANSWERED
+            return self._tail
+        return b""
+
+    @property
+    def frame(self) -> Callable[[bytes], bytes]:
+        """The function that frames a payload for the opened stream: `chunk` or `identity`."""
+        return self._frame
+
+    def close_after(self) -> None:
+        """Make this answer the connection's last; said in its head, if that is yet to come."""
+        self._closing = True
+
+    @property
+    def must_close(self) -> bool:
+        """Whether the connection is to be closed after this answer."""
+        return self._closing or (self.closed and not self._buffer)
+
+    def next_cycle(self) -> None:
+        """Be ready for the next request, which may be buffered already."""
+        if self._phase is not _Phase.ANSWERED or self.must_close:
+            raise RuntimeError("the connection is not free for another request")
+        self._phase = _Phase.READING
+
+    @property
+    def _is_head(self) -> bool:
+        return self._head is not None and self._head.method == "HEAD"
+
+    def _send_head(
+        self, status: int, headers: Iterable[tuple[str, str]]
+    ) -> tuple[h11.Connection, bytes]:
+        if self._phase is not _Phase.ASKED or self._h11 is None:
+            raise RuntimeError("there is no request to answer, or it has been answered")
+        if self.must_close:
+            headers = (*headers, ("connection", "close"))
+        response = h11.Response(
+            status_code=status,
+            reason=_REASONS.get(status, b""),
+            headers=[(name.encode(), value.encode()) for name, value in headers],
+        )
+        return self._h11, self._h11.send(response)
+
+    def _settle(self, connection: h11.Connection, phase: _Phase) -> None:
+        """Take from h11 what the answer leaves, and be rid of it and of the request."""
+        self._closing = self._closing or connection.our_state is not h11.DONE
+        self._phase = phase
+        self._h11 = self._head = None
+        self._fed = 0
+        self._body = bytearray()
