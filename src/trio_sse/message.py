@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, overload
 from urllib.parse import parse_qsl, unquote
 
 __all__ = ["Headers", "Peer", "Protocol", "Request", "Response"]
@@ -32,6 +32,12 @@ class Headers:
     def from_wire(cls, pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
         """Make headers of the raw pairs that h11 and h2 hand out."""
         return cls((name.decode("latin-1"), _text(value)) for name, value in pairs)
+
+    @overload
+    def get(self, name: str) -> str | None: ...
+
+    @overload
+    def get(self, name: str, default: str) -> str: ...
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of the field called `name`, or `default`."""
