@@ -1,0 +1,137 @@
+"""An HTTP/2 field section becomes a `Request`, or the reason why not.
+
+Owns the checks of RFC 9113, 8.2 and 8.3. h2 has them as well, but there one malformed
+request ends the connection and so every stream on it, whereas RFC 9113, 8.1.1 asks to end
+the stream; behind a proxy these are other people's. They also take 25 µs of h2's 70 µs
+for a browser's request, and 4 µs here, where a regular expression looks at a whole value.
+
+Refuses: what is malformed (400), tunnels (501), a section over the limit (431), a body
+that is announced to be over it (413).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from ..limits import Limits
+from ..message import Headers, Peer, Request
+from . import Refused
+
+__all__ = ["CONNECTION_SPECIFIC", "Field", "read_request"]
+
+Field = tuple[bytes, bytes]
+
+# RFC 9110, 5.6.2, in lower case only (RFC 9113, 8.2.1).
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
+# RFC 9113, 8.2.1: no NUL, LF, CR anywhere, no space or tab at the ends.
+_BAD_VALUE = re.compile(rb"[\0\r\n]|\A[ \t]|[ \t]\Z")
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Visible ASCII, no fragment: what HTTP/1.1's request line allows, since it may end up in one.
+_PATH = re.compile(rb"/[!\"$-~]*")
+# RFC 3986, 3.2, without user information (RFC 9113, 8.3.1).
+_AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]+)(:[0-9]*)?", re.ASCII)
+
+_PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
+# RFC 9113, 8.2.2.
+CONNECTION_SPECIFIC = frozenset(
+    {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
+)
+
+# RFC 9113, 6.5.2: "an overhead of 32 octets for each field".
+_FIELD_OVERHEAD = 32
+
+
+def read_request(
+    fields: list[Field], limits: Limits, *, peer: Peer, scheme: Literal["http", "https"]
+) -> Request | Refused:
+    """Return the request that the fields ask, without its body.
+
+    `scheme` is that of the transport; what the client wrote is checked for its presence only,
+    since a proxy that ends TLS has reasons to say otherwise.
+    """
+    size = sum(len(name) + len(value) for name, value in fields) + _FIELD_OVERHEAD * len(fields)
+    if size > limits.max_header_bytes:
+        most = limits.max_header_bytes
+        return Refused(431, f"The request's header fields are {size} bytes; {most} are allowed.")
+    pseudo: dict[bytes, bytes] = {}
+    regular: list[Field] = []
+    for field in fields:
+        name, value = field
+        if _BAD_VALUE.search(value):
+            return Refused(
+                400, f"The value of the field {_shown(name)} has a character it must not."
+            )
+        if name[:1] != b":":
+            regular.append(field)
+        elif regular or name in pseudo or name not in _PSEUDO:
+            return Refused(
+                400, f"The pseudo-header field {_shown(name)} is unknown or out of place."
+            )
+        else:
+            pseudo[name] = value
+    if pseudo.get(b":method") == b"CONNECT":
+        return Refused(501, "This server opens no tunnels.")
+    problem = _problem_in_line(pseudo) or _problem_in_fields(regular, pseudo, limits)
+    if problem is not None:
+        return problem
+    headers = Headers.from_wire(_join_cookies(regular))
+    authority = pseudo.get(b":authority")
+    return Request(
+        pseudo[b":method"].decode(),
+        pseudo[b":path"].decode(),
+        headers,
+        protocol="HTTP/2",
+        scheme=scheme,
+        authority=headers.get("host", "") if authority is None else authority.decode(),
+        peer=peer,
+    )
+
+
+def _problem_in_line(pseudo: dict[bytes, bytes]) -> Refused | None:
+    """Check what would be HTTP/1.1's request line."""
+    if not {b":method", b":scheme", b":path"} <= pseudo.keys() or b":protocol" in pseudo:
+        return Refused(400, "A request has :method, :scheme and :path, and no :protocol.")
+    method, path = pseudo[b":method"], pseudo[b":path"]
+    if not _METHOD.fullmatch(method):
+        return Refused(400, "The method is not a token.")
+    if not _PATH.fullmatch(path) and (method, path) != (b"OPTIONS", b"*"):
+        return Refused(400, "The path does not start with /, or lacks percent-encoding.")
+    return None
+
+
+def _problem_in_fields(
+    regular: list[Field], pseudo: dict[bytes, bytes], limits: Limits
+) -> Refused | None:
+    authority = pseudo.get(b":authority")
+    hosts = set() if authority is None else {authority}
+    for name, value in regular:
+        if not _NAME.fullmatch(name):
+            return Refused(400, f"The field name {_shown(name)} is not a token in lower case.")
+        if name in CONNECTION_SPECIFIC or (name == b"te" and value.lower() != b"trailers"):
+            return Refused(400, f"The field {_shown(name)} has no place in HTTP/2.")
+        if name == b"host":
+            hosts.add(value)
+        # h2 has seen that it is a number, and the same in each such field.
+        if name == b"content-length" and int(value) > limits.max_body_bytes:
+            most = limits.max_body_bytes
+            return Refused(413, f"The body is {int(value)} bytes; {most} are allowed.")
+    if len(hosts) != 1:
+        return Refused(400, "A request names one host, in :authority or in Host.")
+    if not _AUTHORITY.fullmatch(hosts.pop()):
+        return Refused(400, "The host is not a name or address with perhaps a port.")
+    return None
+
+
+def _join_cookies(regular: list[Field]) -> list[Field]:
+    """Undo the split into crumbs that HTTP/2 allows for the compression (RFC 9113, 8.2.3)."""
+    crumbs = [value for name, value in regular if name == b"cookie"]
+    if len(crumbs) < 2:
+        return regular
+    rest = [field for field in regular if field[0] != b"cookie"]
+    return [*rest, (b"cookie", b"; ".join(crumbs))]
+
+
+def _shown(name: bytes) -> str:
+    # A name may be as long as the section, and goes into a message and a log.
+    return repr(name[:40].decode("latin-1"))

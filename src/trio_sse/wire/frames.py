@@ -1,0 +1,97 @@
+"""Cuts what an HTTP/2 client sends at its frame borders (RFC 9113, 3.4 and 4.1).
+
+h2 takes bytes and says afterwards what they did. Whoever settles windows with it lazily must
+know beforehand which streams a frame concerns, and a frame that is too long must be refused
+by its header: h2 first waits for the whole of it, up to 16 MiB. So the cutting is done here,
+and h2 is given one whole frame at a time (0.7 µs more a frame than all at once).
+
+Owns: the client's preface, the length limit, the bytes of an unfinished frame. Refuses: a
+wrong preface, a first frame that is not SETTINGS, and frames over the length we allow, which
+come out as a `Violation`; nothing comes out after one. Knows nothing of what is in a frame.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal, NamedTuple
+
+from h2.errors import ErrorCodes
+
+__all__ = ["MAX_FRAME_SIZE", "Cutter", "Frame", "Violation"]
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+MAX_FRAME_SIZE = 16_384
+"""SETTINGS_MAX_FRAME_SIZE, in bytes: the protocol's initial value and its least. Requests
+are small; longer frames would only hold up the others'."""
+
+SETTINGS = 4
+WINDOW_UPDATE = 8
+ACK = 1
+
+_HEADER = struct.Struct(">HBBBL")
+
+
+class Frame(NamedTuple):
+    """One whole frame: its type, flags and stream, and the bytes of it, header included."""
+
+    kind: int
+    flags: int
+    stream_id: int
+    whole: bytes
+
+
+class Violation(NamedTuple):
+    """What ends the connection, and the error code for the GOAWAY that says so."""
+
+    code: ErrorCodes
+    reason: str
+
+
+class Cutter:
+    """Bytes in, frames out. Holds at most one unfinished frame: 16 KiB and its header."""
+
+    __slots__ = ("_expects", "_partial")
+
+    def __init__(self) -> None:
+        self._partial = b""
+        self._expects: Literal["preface", "settings", "frames", "nothing"] = "preface"
+
+    def cut(self, data: bytes) -> list[Frame | Violation]:
+        """Return the frames that are whole now; the rest of `data` is kept for the next call."""
+        data = self._partial + data
+        found: list[Frame | Violation] = []
+        at = self._skip_preface(data, found)
+        while self._expects in ("settings", "frames") and len(data) - at >= _HEADER.size:
+            high, low, kind, flags, stream_id = _HEADER.unpack_from(data, at)
+            length = high << 8 | low
+            if self._expects == "settings" and (kind != SETTINGS or flags & ACK):
+                self._refuse(found, ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+            elif length > MAX_FRAME_SIZE:
+                reason = f"a frame of {length} bytes is longer than the {MAX_FRAME_SIZE} allowed"
+                self._refuse(found, ErrorCodes.FRAME_SIZE_ERROR, reason)
+            elif len(data) - at < _HEADER.size + length:
+                break
+            else:
+                self._expects = "frames"
+                whole = data[at : at + _HEADER.size + length]
+                # The highest bit is reserved and ignored (RFC 9113, 4.1).
+                found.append(Frame(kind, flags, stream_id & 0x7FFF_FFFF, whole))
+                at += len(whole)
+        self._partial = data[at:] if self._expects != "nothing" else b""
+        return found
+
+    def _skip_preface(self, data: bytes, found: list[Frame | Violation]) -> int:
+        """Return where the frames begin in `data`."""
+        if self._expects != "preface":
+            return 0
+        if not PREFACE.startswith(data[: len(PREFACE)]):
+            self._refuse(found, ErrorCodes.PROTOCOL_ERROR, "this is not HTTP/2's preface")
+        elif len(data) >= len(PREFACE):
+            self._expects = "settings"
+            return len(PREFACE)
+        return 0
+
+    def _refuse(self, found: list[Frame | Violation], code: ErrorCodes, reason: str) -> None:
+        found.append(Violation(code, reason))
+        self._expects = "nothing"

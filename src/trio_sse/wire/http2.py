@@ -1,0 +1,458 @@
+"""HTTP/2 over h2: bytes in, happenings out; answers in, bytes out.
+
+Owns one connection as its server sees it: streams, requests with their bodies, windows, and
+the last words (GOAWAY). h2 does the grammar and the states of streams; here is what it leaves
+to its user, and three things it does otherwise than a server on the open internet should:
+
+- too many streams, and requests that are malformed, end a stream, not the connection and all
+  the others' streams with it (RFC 9113, 5.1.2 and 8.1.1);
+- a frame that is too long is refused by its header (`frames`);
+- announcing the end (`shutdown`) does not forbid to send what is left (6.8).
+
+Rules: nothing raises on what the peer sends, and nothing raises because the peer was faster:
+an answer to a stream that is gone goes nowhere. A byte over a window never leaves. Uploads
+are bounded, a stream's and all of a connection's. h2's window of a stream that is in a group
+is stale (`group` says why), so each method here that lets h2 use it settles it first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    PingAckReceived,
+    RemoteSettingsChanged,
+    RequestReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
+
+from ..limits import Limits
+from ..message import Peer, Request
+from . import Refused
+from .fields import CONNECTION_SPECIFIC, Field, read_request
+from .frames import ACK, MAX_FRAME_SIZE, PREFACE, SETTINGS, WINDOW_UPDATE, Cutter, Frame, Violation
+from .group import Group
+
+__all__ = [
+    "Asked",
+    "Gone",
+    "Group",
+    "Happening",
+    "Http2",
+    "Left",
+    "Pong",
+    "RefusedStream",
+    "WindowOpened",
+]
+
+_LARGEST_STREAM_ID = 2**31 - 1
+
+_BODIES = 4
+"""Bodies of the greatest size that one connection may be sending at the same time. Only
+publishers send any, one small one after the other; 256 streams of 1 MiB would be a hoard."""
+
+_CLOSED_KEPT = 64
+"""Closed streams that h2 may keep until they are purged, which takes a walk over all."""
+
+_UNSAFE = re.compile(r"[\0\r\n]")
+
+# Fields are checked in `fields` when they come in, and built by us when they go out.
+_CONFIGURATION = H2Configuration(
+    client_side=False,
+    header_encoding=None,
+    validate_inbound_headers=False,
+    normalize_inbound_headers=False,
+    validate_outbound_headers=False,
+    normalize_outbound_headers=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request is complete, body included. Answer it with `respond_head`."""
+
+    stream_id: int
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedStream:
+    """A request to be answered with an error and no more, also if it is not yet complete."""
+
+    stream_id: int
+    refused: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The client has cancelled a stream that was `Asked` (or refused), or broke it."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOpened:
+    """There may be more room: on one stream, or, if `stream_id` is 0, on any."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The client has answered a `ping`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The connection is over: write what `output` still has, and close.
+
+    `error_code` is the one of the GOAWAY that ended it, the client's (`by_peer`) or ours.
+    """
+
+    reason: str
+    error_code: int
+    by_peer: bool
+
+
+Happening = Asked | RefusedStream | Left | WindowOpened | Pong | Gone
+
+
+class _Connection(H2Connection):
+    """h2's connection, which counts streams by walking over all of them for each new one.
+
+    For the 256th stream that walk takes longer than all the rest. It has a purpose as well:
+    it is where h2 forgets closed streams. So it is made once for many.
+    """
+
+    MAX_CLOSED_STREAMS = 1024  # 65,536 in h2, each some 100 bytes, for every connection
+
+    kept_after_purge = 0
+
+    @property
+    def open_inbound_streams(self) -> int:
+        """Return 0, so that h2 never ends a connection for one stream too many."""
+        if len(self.streams) > self.kept_after_purge + _CLOSED_KEPT:
+            self.purge()
+        return 0
+
+    def purge(self) -> None:
+        """Forget closed streams."""
+        self.kept_after_purge = super().open_inbound_streams
+
+
+@dataclass(slots=True)
+class _Upload:
+    request: Request
+    body: bytearray
+
+
+class Http2:
+    """The server's side of one connection.
+
+    The caller gives what it reads to `receive`, answers what comes out of it, and writes
+    `output` after each call of either kind. Nothing blocks; sizes are in bytes.
+    """
+
+    __slots__ = (
+        "_cutter",
+        "_draining",
+        "_held",
+        "_last_asked",
+        "_limits",
+        "_output",
+        "_over",
+        "_peer",
+        "_scheme",
+        "_uploads",
+        "groups",
+        "h2",
+        "stream_count",
+    )
+
+    stream_count: int
+    """Streams that are open: being asked or being answered."""
+
+    def __init__(self, limits: Limits, *, peer: Peer, scheme: Literal["http", "https"]) -> None:
+        self._limits = limits
+        self._peer = peer
+        self._scheme = scheme
+        self._cutter = Cutter()
+        self._uploads: dict[int, _Upload] = {}
+        self._held = 0
+        self._output = b""
+        self._last_asked = 0
+        self._draining = False
+        self._over = False
+        self.groups: dict[int, Group] = {}
+        self.stream_count = 0
+        self.h2 = _Connection(_CONFIGURATION)
+        self.h2.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams_per_connection,
+                SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_bytes,
+                SettingCodes.MAX_FRAME_SIZE: MAX_FRAME_SIZE,
+            },
+        )
+        # Twice what is allowed is still read, and answered 431. Beyond, reading ends in the
+        # middle of a section, HPACK's state is lost, and with it the connection.
+        self.h2.decoder.max_header_list_size = 2 * limits.max_header_bytes
+
+    def start(self) -> None:
+        """Queue our preface, the SETTINGS."""
+        self.h2.initiate_connection()
+        self.h2.receive_data(PREFACE)  # the cutter takes the client's, h2 waits for it as well
+
+    def output(self) -> bytes:
+        """Take what is to be written, in order; b"" if nothing is."""
+        output = self._output + self.h2.data_to_send()
+        self._output = b""
+        return output
+
+    # -- what the client sends --------------------------------------------------------
+
+    def receive(self, data: bytes) -> list[Happening]:
+        """Take bytes from the peer and return what they made happen. Nothing after `Gone`."""
+        happenings: list[Happening] = []
+        for frame in self._cutter.cut(data):
+            if self._over:
+                break
+            if isinstance(frame, Violation):
+                self.close(frame.code, frame.reason.encode())
+                happenings.append(Gone(frame.reason, frame.code, by_peer=False))
+            else:
+                self._take(frame, happenings)
+        return happenings
+
+    def _take(self, frame: Frame, happenings: list[Happening]) -> None:
+        if frame.kind == WINDOW_UPDATE:
+            self._settle(frame.stream_id)
+        elif frame.kind == SETTINGS and not frame.flags & ACK:
+            for stream_id in self.groups:
+                self._settle(stream_id)
+            # Else h2 would apply it to closed streams as well, whose windows may overflow.
+            self.h2.purge()
+        try:
+            events = self.h2.receive_data(frame.whole)
+        except ProtocolError as error:
+            self._end()
+            reason = f"{type(error).__name__}: {error}"
+            happenings.append(Gone(reason, error.error_code, by_peer=False))
+            return
+        for event in events:
+            happening = self._happening(event)
+            if happening is not None:
+                happenings.append(happening)
+
+    def _happening(self, event: Event) -> Happening | None:
+        match event:
+            case WindowUpdated():
+                self._refresh(event.stream_id)
+                return WindowOpened(event.stream_id)
+            case RequestReceived():
+                return self._asked(event)
+            case DataReceived():
+                return self._collect(event)
+            case StreamEnded():
+                return self._complete(event.stream_id)
+            case StreamReset():
+                return self._left(event.stream_id)
+            case RemoteSettingsChanged():
+                for stream_id in self.groups:
+                    self._refresh(stream_id)
+                return WindowOpened(0)
+            case PingAckReceived():
+                return Pong()
+            case ConnectionTerminated():
+                self._end()
+                return Gone("the client has said GOAWAY", event.error_code or 0, by_peer=True)
+        # Trailers and priorities, for instance, have no meaning here.
+        return None
+
+    def _asked(self, event: RequestReceived) -> Happening | None:
+        stream_id = event.stream_id
+        if self._draining or self.stream_count >= self._limits.max_streams_per_connection:
+            # The client may safely ask again, here or elsewhere (RFC 9113, 8.7).
+            self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            return None
+        self.stream_count += 1
+        self._last_asked = stream_id
+        request = read_request(event.headers, self._limits, peer=self._peer, scheme=self._scheme)
+        if isinstance(request, Refused):
+            return RefusedStream(stream_id, request)
+        if event.stream_ended is not None:
+            return Asked(stream_id, request)
+        self._uploads[stream_id] = _Upload(request, bytearray())
+        if request.headers.get("expect", "").lower() == "100-continue":
+            self.h2.send_headers(stream_id, [(b":status", b"100")])
+        return None
+
+    def _collect(self, event: DataReceived) -> Happening | None:
+        stream_id = event.stream_id
+        # At once, also for what is thrown away: nothing but the bounds below stops an upload.
+        self.h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
+        upload = self._uploads.get(stream_id)
+        if upload is None:
+            return None
+        most = self._limits.max_body_bytes
+        upload.body += event.data
+        self._held += len(event.data)
+        if len(upload.body) > most:
+            self._drop_upload(stream_id)
+            return RefusedStream(stream_id, Refused(413, f"A body of {most} bytes is allowed."))
+        if self._held > _BODIES * most:
+            self.reset(stream_id, ErrorCodes.REFUSED_STREAM)
+        return None
+
+    def _complete(self, stream_id: int) -> Happening | None:
+        upload = self._drop_upload(stream_id)
+        if upload is None:
+            return None
+        return Asked(stream_id, replace(upload.request, body=bytes(upload.body)))
+
+    def _left(self, stream_id: int) -> Happening | None:
+        never_asked = stream_id in self._uploads
+        self._forget(stream_id)
+        return None if never_asked else Left(stream_id)
+
+    # -- what is answered -------------------------------------------------------------
+
+    def is_open(self, stream_id: int) -> bool:
+        """Tell whether the stream can still be sent something."""
+        stream = self.h2.streams.get(stream_id)
+        return stream is not None and stream.open and not self._over
+
+    def respond_head(
+        self,
+        stream_id: int,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        *,
+        end: bool = False,
+    ) -> None:
+        """Queue the head of the answer; `end` if there is nothing else in it.
+
+        Fields that belong to an HTTP/1.1 connection are left out (RFC 9113, 8.2.2). Raises
+        ValueError for a value that would be malformed.
+        """
+        fields: list[Field] = [(b":status", b"%d" % status)]
+        for name, value in headers:
+            if _UNSAFE.search(value):
+                raise ValueError(f"The response field {name!r} has a line break or NUL: {value!r}")
+            field = name.lower().encode()
+            if field not in CONNECTION_SPECIFIC:
+                fields.append((field, value.encode()))
+        if self.is_open(stream_id):
+            self.h2.send_headers(stream_id, fields, end_stream=end)
+            if end:
+                self._ended(stream_id)
+
+    def window(self, stream_id: int) -> int:
+        """Return how many bytes `send` would take now; 0 if the stream is closed."""
+        if not self.is_open(stream_id):
+            return 0
+        self._settle(stream_id)
+        return max(0, self.h2.local_flow_control_window(stream_id))
+
+    def send(self, stream_id: int, data: bytes | memoryview) -> int:
+        """Queue as much of `data` as the windows have room for; return how much that was.
+
+        After a 0 wait for `WindowOpened`, or `Left`: 0 is also what a closed stream takes.
+        """
+        taken = min(self.window(stream_id), len(data))
+        view = memoryview(data)[:taken]
+        for start in range(0, taken, self.h2.max_outbound_frame_size):
+            piece = view[start : start + self.h2.max_outbound_frame_size]
+            self.h2.send_data(stream_id, piece)
+        self._refresh(stream_id)
+        return taken
+
+    def end(self, stream_id: int) -> None:
+        """Queue the end of the answer, which needs no window."""
+        if self.is_open(stream_id):
+            self.h2.end_stream(stream_id)
+            self._ended(stream_id)
+
+    def reset(self, stream_id: int, error_code: int) -> None:
+        """Break off a stream."""
+        if self.is_open(stream_id):
+            self.h2.reset_stream(stream_id, error_code)
+            self._forget(stream_id)
+
+    # -- the connection itself --------------------------------------------------------
+
+    def ping(self) -> None:
+        """Queue a PING; `Pong` follows if the client is alive."""
+        if not self._over:
+            self.h2.ping(b"trio-sse")
+
+    def shutdown(self) -> None:
+        """Announce the end: no new streams from now on, the open ones go on to theirs.
+
+        The GOAWAY has the largest stream id, as the first of two should (RFC 9113, 6.8);
+        `close` sends the second. Streams that cross it on the way are refused, unprocessed.
+        """
+        if self._over or self._draining:
+            return
+        self._draining = True
+        frame = GoAwayFrame(0, last_stream_id=_LARGEST_STREAM_ID, error_code=ErrorCodes.NO_ERROR)
+        # Not by h2, which would forbid all but GOAWAY after it.
+        self._output = self.output() + frame.serialize()
+
+    def close(self, error_code: int = ErrorCodes.NO_ERROR, reason: bytes = b"") -> None:
+        """Queue the last GOAWAY: write `output` and close. All streams are closed by it."""
+        if not self._over:
+            self.h2.close_connection(error_code, reason or None, self._last_asked)
+            self._end()
+
+    # -- bookkeeping ------------------------------------------------------------------
+
+    def _settle(self, stream_id: int) -> None:
+        group = self.groups.get(stream_id)
+        if group is not None:
+            group.settle(stream_id)
+
+    def _refresh(self, stream_id: int) -> None:
+        group = self.groups.get(stream_id)
+        if group is not None:
+            group.refresh(stream_id)
+
+    def _ended(self, stream_id: int) -> None:
+        if self.h2.streams[stream_id].open:
+            # Answered before the upload was complete: the rest is not wanted (RFC 9113, 8.1).
+            self.h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
+        self._forget(stream_id)
+
+    def _forget(self, stream_id: int) -> None:
+        self.stream_count -= 1
+        self._drop_upload(stream_id)
+        group = self.groups.get(stream_id)
+        if group is not None:
+            group.discard(stream_id)
+
+    def _drop_upload(self, stream_id: int) -> _Upload | None:
+        upload = self._uploads.pop(stream_id, None)
+        if upload is not None:
+            self._held -= len(upload.body)
+        return upload
+
+    def _end(self) -> None:
+        self._over = True
+        self.stream_count = 0
+        self._uploads.clear()
+        for stream_id in tuple(self.groups):
+            self.groups[stream_id].discard(stream_id)
