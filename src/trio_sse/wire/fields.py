@@ -1,4 +1,4 @@
-"""An HTTP/2 field section becomes a `Request`, or the reason why not.
+"""HTTP/2 field sections: from one to a `Request` or a refusal, from an answer to one.
 
 Owns the checks of RFC 9113, 8.2 and 8.3. h2 has them as well, but there one malformed
 request ends the connection and so every stream on it, whereas RFC 9113, 8.1.1 asks to end
@@ -12,13 +12,14 @@ that is announced to be over it (413).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from ..limits import Limits
 from ..message import Headers, Peer, Request
 from . import Refused
 
-__all__ = ["CONNECTION_SPECIFIC", "Field", "read_request"]
+__all__ = ["Field", "read_request", "write_head"]
 
 Field = tuple[bytes, bytes]
 
@@ -34,7 +35,7 @@ _AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]+)(:[0-9]*)?",
 
 _PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 # RFC 9113, 8.2.2.
-CONNECTION_SPECIFIC = frozenset(
+_CONNECTION_SPECIFIC = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
 )
 
@@ -88,6 +89,22 @@ def read_request(
     )
 
 
+def write_head(status: int, headers: Iterable[tuple[str, str]]) -> list[Field]:
+    """Return the field section of an answer.
+
+    Fields that belong to an HTTP/1.1 connection are left out (RFC 9113, 8.2.2). Raises
+    ValueError for one that the client would call malformed.
+    """
+    fields = [(b":status", b"%d" % status)]
+    for name, value in headers:
+        field = name.lower().encode(), value.encode()
+        if not _NAME.fullmatch(field[0]) or _BAD_VALUE.search(field[1]):
+            raise ValueError(f"the response field {name!r}: {value!r} is malformed")
+        if field[0] not in _CONNECTION_SPECIFIC:
+            fields.append(field)
+    return fields
+
+
 def _problem_in_line(pseudo: dict[bytes, bytes]) -> Refused | None:
     """Check what would be HTTP/1.1's request line."""
     if not {b":method", b":scheme", b":path"} <= pseudo.keys() or b":protocol" in pseudo:
@@ -108,7 +125,7 @@ def _problem_in_fields(
     for name, value in regular:
         if not _NAME.fullmatch(name):
             return Refused(400, f"The field name {_shown(name)} is not a token in lower case.")
-        if name in CONNECTION_SPECIFIC or (name == b"te" and value.lower() != b"trailers"):
+        if name in _CONNECTION_SPECIFIC or (name == b"te" and value.lower() != b"trailers"):
             return Refused(400, f"The field {_shown(name)} has no place in HTTP/2.")
         if name == b"host":
             hosts.add(value)

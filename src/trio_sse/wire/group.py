@@ -33,9 +33,13 @@ _DATA = b"\0"
 class Connection(Protocol):
     """What a group needs of the connection it belongs to."""
 
-    h2: H2Connection
-    groups: dict[int, Group]
-    """The group that each stream which is in one is in."""
+    @property
+    def h2(self) -> H2Connection:
+        """h2's side of it."""
+
+    @property
+    def groups(self) -> dict[int, Group]:
+        """The group that each stream is in, of those that are in one."""
 
     def is_open(self, stream_id: int) -> bool:
         """Tell whether the stream can still be sent something."""

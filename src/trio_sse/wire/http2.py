@@ -17,13 +17,9 @@ is stale (`group` says why), so each method here that lets h2 use it settles it 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Literal
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -37,15 +33,17 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 from ..limits import Limits
-from ..message import Peer, Request
+from ..message import Peer
 from . import Refused
-from .fields import CONNECTION_SPECIFIC, Field, read_request
-from .frames import ACK, MAX_FRAME_SIZE, PREFACE, SETTINGS, WINDOW_UPDATE, Cutter, Frame, Violation
+from .fields import read_request, write_head
+from .frames import ACK, SETTINGS, WINDOW_UPDATE, Cutter, Frame, Violation
 from .group import Group
+from .h2_server import H2Server
+from .happenings import Asked, Gone, Happening, Left, Pong, RefusedStream, WindowOpened
+from .uploads import Overrun, Uploads
 
 __all__ = [
     "Asked",
@@ -61,104 +59,6 @@ __all__ = [
 
 _LARGEST_STREAM_ID = 2**31 - 1
 
-_BODIES = 4
-"""Bodies of the greatest size that one connection may be sending at the same time. Only
-publishers send any, one small one after the other; 256 streams of 1 MiB would be a hoard."""
-
-_CLOSED_KEPT = 64
-"""Closed streams that h2 may keep until they are purged, which takes a walk over all."""
-
-_UNSAFE = re.compile(r"[\0\r\n]")
-
-# Fields are checked in `fields` when they come in, and built by us when they go out.
-_CONFIGURATION = H2Configuration(
-    client_side=False,
-    header_encoding=None,
-    validate_inbound_headers=False,
-    normalize_inbound_headers=False,
-    validate_outbound_headers=False,
-    normalize_outbound_headers=False,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request is complete, body included. Answer it with `respond_head`."""
-
-    stream_id: int
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedStream:
-    """A request to be answered with an error and no more, also if it is not yet complete."""
-
-    stream_id: int
-    refused: Refused
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The client has cancelled a stream that was `Asked` (or refused), or broke it."""
-
-    stream_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class WindowOpened:
-    """There may be more room: on one stream, or, if `stream_id` is 0, on any."""
-
-    stream_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pong:
-    """The client has answered a `ping`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """The connection is over: write what `output` still has, and close.
-
-    `error_code` is the one of the GOAWAY that ended it, the client's (`by_peer`) or ours.
-    """
-
-    reason: str
-    error_code: int
-    by_peer: bool
-
-
-Happening = Asked | RefusedStream | Left | WindowOpened | Pong | Gone
-
-
-class _Connection(H2Connection):
-    """h2's connection, which counts streams by walking over all of them for each new one.
-
-    For the 256th stream that walk takes longer than all the rest. It has a purpose as well:
-    it is where h2 forgets closed streams. So it is made once for many.
-    """
-
-    MAX_CLOSED_STREAMS = 1024  # 65,536 in h2, each some 100 bytes, for every connection
-
-    kept_after_purge = 0
-
-    @property
-    def open_inbound_streams(self) -> int:
-        """Return 0, so that h2 never ends a connection for one stream too many."""
-        if len(self.streams) > self.kept_after_purge + _CLOSED_KEPT:
-            self.purge()
-        return 0
-
-    def purge(self) -> None:
-        """Forget closed streams."""
-        self.kept_after_purge = super().open_inbound_streams
-
-
-@dataclass(slots=True)
-class _Upload:
-    request: Request
-    body: bytearray
-
 
 class Http2:
     """The server's side of one connection.
@@ -170,7 +70,6 @@ class Http2:
     __slots__ = (
         "_cutter",
         "_draining",
-        "_held",
         "_last_asked",
         "_limits",
         "_output",
@@ -191,31 +90,18 @@ class Http2:
         self._peer = peer
         self._scheme = scheme
         self._cutter = Cutter()
-        self._uploads: dict[int, _Upload] = {}
-        self._held = 0
+        self._uploads = Uploads(limits.max_body_bytes)
         self._output = b""
         self._last_asked = 0
         self._draining = False
         self._over = False
+        self.h2 = H2Server(limits)
         self.groups: dict[int, Group] = {}
         self.stream_count = 0
-        self.h2 = _Connection(_CONFIGURATION)
-        self.h2.local_settings = Settings(
-            client=False,
-            initial_values={
-                SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams_per_connection,
-                SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_bytes,
-                SettingCodes.MAX_FRAME_SIZE: MAX_FRAME_SIZE,
-            },
-        )
-        # Twice what is allowed is still read, and answered 431. Beyond, reading ends in the
-        # middle of a section, HPACK's state is lost, and with it the connection.
-        self.h2.decoder.max_header_list_size = 2 * limits.max_header_bytes
 
     def start(self) -> None:
-        """Queue our preface, the SETTINGS."""
+        """Queue our SETTINGS, the server's preface. To be called first."""
         self.h2.initiate_connection()
-        self.h2.receive_data(PREFACE)  # the cutter takes the client's, h2 waits for it as well
 
     def output(self) -> bytes:
         """Take what is to be written, in order; b"" if nothing is."""
@@ -296,36 +182,28 @@ class Http2:
             return RefusedStream(stream_id, request)
         if event.stream_ended is not None:
             return Asked(stream_id, request)
-        self._uploads[stream_id] = _Upload(request, bytearray())
+        self._uploads.begin(stream_id, request)
         if request.headers.get("expect", "").lower() == "100-continue":
             self.h2.send_headers(stream_id, [(b":status", b"100")])
         return None
 
     def _collect(self, event: DataReceived) -> Happening | None:
         stream_id = event.stream_id
-        # At once, also for what is thrown away: nothing but the bounds below stops an upload.
         self.h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
-        upload = self._uploads.get(stream_id)
-        if upload is None:
-            return None
-        most = self._limits.max_body_bytes
-        upload.body += event.data
-        self._held += len(event.data)
-        if len(upload.body) > most:
-            self._drop_upload(stream_id)
-            return RefusedStream(stream_id, Refused(413, f"A body of {most} bytes is allowed."))
-        if self._held > _BODIES * most:
+        overrun = self._uploads.add(stream_id, event.data)
+        if overrun is Overrun.BODY:
+            reason = f"A body of {self._limits.max_body_bytes} bytes is allowed."
+            return RefusedStream(stream_id, Refused(413, reason))
+        if overrun is Overrun.CONNECTION:
             self.reset(stream_id, ErrorCodes.REFUSED_STREAM)
         return None
 
     def _complete(self, stream_id: int) -> Happening | None:
-        upload = self._drop_upload(stream_id)
-        if upload is None:
-            return None
-        return Asked(stream_id, replace(upload.request, body=bytes(upload.body)))
+        request = self._uploads.complete(stream_id)
+        return None if request is None else Asked(stream_id, request)
 
     def _left(self, stream_id: int) -> Happening | None:
-        never_asked = stream_id in self._uploads
+        never_asked = self._uploads.drop(stream_id)
         self._forget(stream_id)
         return None if never_asked else Left(stream_id)
 
@@ -346,16 +224,10 @@ class Http2:
     ) -> None:
         """Queue the head of the answer; `end` if there is nothing else in it.
 
-        Fields that belong to an HTTP/1.1 connection are left out (RFC 9113, 8.2.2). Raises
-        ValueError for a value that would be malformed.
+        Raises ValueError for a field that would be malformed; fields that belong to an
+        HTTP/1.1 connection are left out.
         """
-        fields: list[Field] = [(b":status", b"%d" % status)]
-        for name, value in headers:
-            if _UNSAFE.search(value):
-                raise ValueError(f"The response field {name!r} has a line break or NUL: {value!r}")
-            field = name.lower().encode()
-            if field not in CONNECTION_SPECIFIC:
-                fields.append((field, value.encode()))
+        fields = write_head(status, headers)
         if self.is_open(stream_id):
             self.h2.send_headers(stream_id, fields, end_stream=end)
             if end:
@@ -439,20 +311,13 @@ class Http2:
 
     def _forget(self, stream_id: int) -> None:
         self.stream_count -= 1
-        self._drop_upload(stream_id)
+        self._uploads.drop(stream_id)
         group = self.groups.get(stream_id)
         if group is not None:
             group.discard(stream_id)
 
-    def _drop_upload(self, stream_id: int) -> _Upload | None:
-        upload = self._uploads.pop(stream_id, None)
-        if upload is not None:
-            self._held -= len(upload.body)
-        return upload
-
     def _end(self) -> None:
         self._over = True
         self.stream_count = 0
-        self._uploads.clear()
         for stream_id in tuple(self.groups):
             self.groups[stream_id].discard(stream_id)

@@ -1,0 +1,84 @@
+"""Requests whose bodies are still on their way, over HTTP/2.
+
+Owns the two bounds on them: a body may be as long as the limit says, and all that one
+connection is sending at a time as long as a few such bodies. Bytes are acknowledged to the
+client as they come, whatever becomes of them, so these bounds are all there is between a
+client and our memory: flow control would stall the other uploads on the same connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from ..message import Request
+
+__all__ = ["Overrun", "Uploads"]
+
+_BODIES = 4
+"""Bodies of the greatest length that one connection may be sending at the same time. Those
+who send any are publishers, with one small body after the other; a body for each of 256
+streams, 1 MiB each, would be a hoard."""
+
+
+class Overrun(Enum):
+    """Which bound was passed."""
+
+    BODY = auto()
+    CONNECTION = auto()
+
+
+@dataclass(slots=True)
+class _Upload:
+    request: Request
+    body: bytearray
+
+
+class Uploads:
+    """The unfinished requests of one connection, by stream id."""
+
+    __slots__ = ("_held", "_most", "_uploads")
+
+    def __init__(self, max_body_bytes: int) -> None:
+        self._most = max_body_bytes
+        self._held = 0
+        self._uploads: dict[int, _Upload] = {}
+
+    def begin(self, stream_id: int, request: Request) -> None:
+        """Wait for the body of a request."""
+        self._uploads[stream_id] = _Upload(request, bytearray())
+
+    def add(self, stream_id: int, data: bytes) -> Overrun | None:
+        """Take a piece of a body. After an overrun the upload is dropped.
+
+        Pieces for streams that no body is awaited for are thrown away: their request has
+        been refused.
+        """
+        upload = self._uploads.get(stream_id)
+        if upload is None:
+            return None
+        upload.body += data
+        self._held += len(data)
+        overrun = None
+        if len(upload.body) > self._most:
+            overrun = Overrun.BODY
+        elif self._held > _BODIES * self._most:
+            overrun = Overrun.CONNECTION
+        if overrun is not None:
+            self.drop(stream_id)
+        return overrun
+
+    def complete(self, stream_id: int) -> Request | None:
+        """Return the request with its body, or None if none was awaited."""
+        upload = self._uploads.get(stream_id)
+        if upload is None:
+            return None
+        self.drop(stream_id)
+        return replace(upload.request, body=bytes(upload.body))
+
+    def drop(self, stream_id: int) -> bool:
+        """Forget an upload; False if there was none."""
+        upload = self._uploads.pop(stream_id, None)
+        if upload is not None:
+            self._held -= len(upload.body)
+        return upload is not None
