@@ -1,4 +1,4 @@
-"""HTTP/2 field sections: from one to a `Request` or a refusal, from an answer to one.
+"""HTTP/2 field sections: a request's is checked and read, an answer's is written.
 
 Owns the checks of RFC 9113, 8.2 and 8.3. h2 has them as well, but there one malformed
 request ends the connection and so every stream on it, whereas RFC 9113, 8.1.1 asks to end

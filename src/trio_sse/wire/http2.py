@@ -233,6 +233,11 @@ class Http2:
             if end:
                 self._ended(stream_id)
 
+    @property
+    def connection_window(self) -> int:
+        """How many bytes the client takes now on all its streams together."""
+        return self.h2.outbound_flow_control_window
+
     def window(self, stream_id: int) -> int:
         """Return how many bytes `send` would take now; 0 if the stream is closed."""
         if not self.is_open(stream_id):
