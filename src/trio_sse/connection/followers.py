@@ -1,0 +1,258 @@
+"""The followers of one HTTP/2 connection: streams that the hub writes to.
+
+Those that stand at the head of the log and hear the same are one group: the pump has them
+all written in one buffer. Who lacks room in its window leaves the group and catches up alone,
+in a task, until it stands at the head again. A whole group catches up together when it is the
+connection that is slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..hub import Hub, Outlet, identity
+from ..transport import Broken
+from ..wire.http2 import Group
+from .exchange import HEARTBEAT, StreamClosed
+
+if TYPE_CHECKING:
+    from .http2 import Http2Connection
+
+__all__ = ["Followers", "GroupOutlet"]
+
+CATCH_UP_BYTES = 64 * 1024
+"""What a straggler is sent at a time."""
+
+
+class Followers:
+    """Who follows what on one connection, by stream id. Nothing here blocks."""
+
+    __slots__ = ("_connection", "_expiry", "_members", "_primary", "outlets")
+
+    def __init__(self, connection: Http2Connection) -> None:
+        self._connection = connection
+        self._members: dict[int, GroupOutlet | trio.CancelScope] = {}
+        """Of each stream its group, or the scope of the task in which it catches up."""
+        self._primary: dict[tuple[Hub, frozenset[str]], GroupOutlet] = {}
+        """Of each audience the group that others join."""
+        self.outlets: dict[GroupOutlet, None] = {}
+        self._expiry: dict[int, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over stream ids; followers may come and go meanwhile."""
+        return iter(tuple(self._members))
+
+    def add(
+        self, stream_id: int, hub: Hub, selectors: frozenset[str], cursor: int, opening: bytes
+    ) -> None:
+        """Have a stream follow the hub from `cursor` on, after the bytes in `opening`."""
+        expiry = self._connection.service.expiry(trio.current_time())
+        if expiry is not None:
+            self._expiry[stream_id] = expiry
+        taken = self._connection.wire.send(stream_id, opening) if opening else 0
+        if taken == len(opening) and cursor == hub.log.head:
+            self.join(stream_id, hub, selectors)
+        else:
+            self.fall_behind(stream_id, hub, selectors, cursor, opening[taken:])
+
+    def discard(self, stream_id: int) -> bool:
+        """Let go of a stream; False if it did not follow anything."""
+        member = self._members.pop(stream_id, None)
+        if member is None:
+            return False
+        self._expiry.pop(stream_id, None)
+        if isinstance(member, GroupOutlet):
+            member.discard(stream_id)
+        else:
+            member.cancel()
+        return True
+
+    def end(self, stream_id: int) -> bool:
+        """End a stream properly, saying when to come back if the server drains.
+
+        False if it did not follow anything. A stream that the client has left just goes.
+        """
+        connection = self._connection
+        if not self.discard(stream_id):
+            return False
+        if connection.service.draining:
+            connection.wire.send(stream_id, connection.service.farewell())
+        connection.wire.end(stream_id)
+        return True
+
+    def clear(self) -> None:
+        """Forget all: the connection is over."""
+        for stream_id in list(self._members):
+            self.discard(stream_id)
+
+    def tick(self, now: float) -> None:
+        """Send heartbeats where nothing else was sent, and end streams that are old enough."""
+        for outlet in list(self.outlets):
+            outlet.tick(now)
+        for stream_id in [each for each, expiry in self._expiry.items() if now >= expiry]:
+            self._connection.stop(stream_id)
+
+    def join(self, stream_id: int, hub: Hub, selectors: frozenset[str]) -> None:
+        """Make a stream live. It has just been given all that there is, without a checkpoint."""
+        outlet = self._primary.get((hub, selectors))
+        if outlet is None or not outlet.at_head:
+            outlet = GroupOutlet(self._connection, hub, selectors)
+            outlet.go_live()
+        outlet.group.add(stream_id)
+        self._members[stream_id] = outlet
+
+    def fall_behind(
+        self, stream_id: int, hub: Hub, selectors: frozenset[str], cursor: int, rest: bytes = b""
+    ) -> None:
+        """Have a stream catch up alone, after `rest`."""
+        member = self._members.get(stream_id)
+        if isinstance(member, GroupOutlet):
+            member.discard(stream_id)
+        scope = self._members[stream_id] = trio.CancelScope()
+        self._connection.start_soon(self._catch_up, scope, stream_id, hub, selectors, cursor, rest)
+
+    async def _catch_up(
+        self,
+        scope: trio.CancelScope,
+        stream_id: int,
+        hub: Hub,
+        selectors: frozenset[str],
+        cursor: int,
+        rest: bytes,
+    ) -> None:
+        with scope:
+            try:
+                while True:
+                    await self._connection.write(stream_id, rest)
+                    rest, cursor = hub.read(selectors, cursor, max_bytes=CATCH_UP_BYTES)
+                    if not rest:
+                        self.join(stream_id, hub, selectors)
+                        return
+            except StreamClosed:
+                self._connection.stop(stream_id)
+
+    def adopt(self, outlet: GroupOutlet) -> GroupOutlet:
+        """Return the group that this one should be part of now that it is live: maybe itself."""
+        key = (outlet.hub, outlet.selectors)
+        primary = self._primary.get(key)
+        if primary is None or primary.audience is None:
+            self._primary[key] = primary = outlet
+        return primary
+
+    def move(self, source: GroupOutlet, target: GroupOutlet) -> None:
+        """Merge one group into another that stands at the same cursor."""
+        for stream_id in source.group:
+            target.group.add(stream_id)
+            self._members[stream_id] = target
+        source.retire()
+
+    def forget(self, outlet: GroupOutlet) -> None:
+        """Drop a group without streams."""
+        self.outlets.pop(outlet, None)
+        key = (outlet.hub, outlet.selectors)
+        if self._primary.get(key) is outlet:
+            del self._primary[key]
+
+
+class GroupOutlet(Outlet):
+    """Streams of one connection that hear the same and stand at the same cursor."""
+
+    __slots__ = ("_connection", "group", "hub")
+
+    def __init__(self, connection: Http2Connection, hub: Hub, selectors: frozenset[str]) -> None:
+        super().__init__(selectors, identity, hub.log.head)
+        self._connection = connection
+        self.hub = hub
+        self.group = Group(connection.wire)
+        self.heard = trio.current_time()
+        connection.followers.outlets[self] = None
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    @property
+    def at_head(self) -> bool:
+        """True if the group is live and has all that there is."""
+        return self.audience is not None and self.hub.cursor_of(self) == self.hub.log.head
+
+    def go_live(self) -> None:
+        """Join the audience; the group has all that there is."""
+        self.hub.join(self)
+        self._merge()
+
+    def discard(self, stream_id: int) -> None:
+        """Let go of a stream."""
+        self.group.discard(stream_id)
+        if not self.group:
+            self.retire()
+
+    def retire(self) -> None:
+        """End the group: its streams are gone, or elsewhere."""
+        self.hub.leave(self)
+        self._connection.followers.forget(self)
+
+    def tick(self, now: float) -> None:
+        """Send a heartbeat if nothing else was sent for long enough."""
+        connection = self._connection
+        due = now - self.heard >= connection.service.silence
+        if due and self.audience is not None and connection.outbox.clear and self._send(HEARTBEAT):
+            self.heard = now
+
+    def deliver(self, framed: bytes, stop: int) -> None:
+        outbox = self._connection.outbox
+        if outbox.clear and self._send(framed):
+            self.cursor = stop
+            if outbox.clear:
+                self._merge()
+                return
+        self.hub.leave(self)
+        self._connection.start_soon(self._catch_up)
+
+    def _send(self, payload: bytes) -> bool:
+        frames = self.group.frames(payload)
+        if frames is None:
+            return False
+        self._connection.flush(frames)
+        return True
+
+    def _merge(self) -> None:
+        followers = self._connection.followers
+        primary = followers.adopt(self)
+        if primary is not self and self.hub.cursor_of(primary) == self.hub.cursor_of(self):
+            followers.move(self, primary)
+
+    async def _catch_up(self) -> None:
+        connection = self._connection
+        while self.group:
+            try:
+                await connection.outbox.drained()
+            except Broken:
+                return
+            # As many events as the connection's window lets through, but one at least.
+            most = min(CATCH_UP_BYTES, connection.widest_window // max(1, len(self.group)))
+            payload, cursor = self.hub.read(self.selectors, self.cursor, max_bytes=most)
+            if not payload:
+                self.go_live()
+                return
+            if self._send(payload):
+                self.cursor = cursor
+                self.heard = trio.current_time()
+            else:
+                await self._make_room(len(payload))
+
+    async def _make_room(self, length: int) -> None:
+        connection = self._connection
+        slow = self.group.shut(length)
+        if not slow and length * len(self.group) <= connection.widest_window:
+            # The client has let as much through before: likely it will again, as it reads.
+            timeout = connection.service.limits.write_timeout
+            if await connection.window_opened(trio.current_time() + timeout):
+                return
+        for stream_id in slow or list(self.group):
+            connection.followers.fall_behind(stream_id, self.hub, self.selectors, self.cursor)

@@ -1,0 +1,71 @@
+"""The life of a handler: one task in its connection's nursery, from its start to any end.
+
+Rule: whatever a handler does, its stream ends in the right way and nobody else's notices.
+What it raises is logged once, here.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import trio
+
+from ..message import Response
+from ..routes import Handle
+from .exchange import Exchange, StreamClosed
+from .stream import Stream
+
+__all__ = ["run_handler"]
+
+logger = logging.getLogger("trio_sse.connection")
+
+
+async def run_handler(exchange: Exchange, decision: Handle) -> None:
+    """Run a handler to its end, however it ends; raises nothing that is the handler's fault."""
+    with exchange.scope:
+        async with trio.open_nursery() as nursery:
+            stream = Stream(exchange, decision.params)
+            if decision.eager:
+                nursery.start_soon(_open_soon, exchange)
+            try:
+                answer = await decision.handler(stream)
+            except* StreamClosed:
+                logger.debug("%s: the stream closed under its handler", exchange.request.peer)
+            except* Exception as errors:
+                await _fail(exchange, errors)
+            else:
+                await _finish(exchange, answer)
+            nursery.cancel_scope.cancel()
+    exchange.end()
+
+
+async def _open_soon(exchange: Exchange) -> None:
+    """Open the stream once its handler waits for the first time, so that `onopen` fires though
+    the first event may be long in coming.
+    """
+    await trio.lowlevel.checkpoint()
+    exchange.open()
+
+
+async def _finish(exchange: Exchange, answer: Response | None) -> None:
+    if answer is None:
+        exchange.open()
+    elif exchange.opened:
+        logger.error(
+            "%s: the handler returned a %d response, but its stream is open already. Return it "
+            "before the first send or other wait, or register the handler with eager=False",
+            exchange.request.path,
+            answer.status,
+        )
+    else:
+        await exchange.respond(answer)
+
+
+async def _fail(exchange: Exchange, errors: ExceptionGroup[Exception]) -> None:
+    exchange.service.counters.failed += 1
+    only = errors.exceptions[0] if len(errors.exceptions) == 1 else errors
+    logger.error("The handler of %r failed", exchange.request.path, exc_info=only)
+    if exchange.opened:
+        exchange.abort()
+    else:
+        await exchange.respond(Response.text(500, "Something went wrong here; it has been noted."))

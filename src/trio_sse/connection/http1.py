@@ -1,0 +1,371 @@
+"""An HTTP/1.x connection: one request after another, each answered before the next is read.
+
+The connection's own task reads; while a stream runs, that is how the client's leaving is
+noticed. A follower costs no further task while it stands at the head of the log: the pump
+writes to its socket. A task of the connection's nursery exists only for a handler, or for
+a follower that has to catch up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+
+import trio
+
+from ..event import encode
+from ..hub import Hub, Outlet
+from ..message import Request, Response
+from ..routes import Follow, Handle
+from ..transport import Broken, Transport
+from ..wire import Refused
+from ..wire.http1 import Http1
+from .exchange import HEARTBEAT, Exchange, StreamClosed
+from .handler import run_handler
+from .outbox import Outbox
+from .service import Service
+
+__all__ = ["Http1Connection"]
+
+logger = logging.getLogger("trio_sse.connection")
+
+CATCH_UP_BYTES = 64 * 1024
+"""What a straggler is sent at a time."""
+
+LINGER_SECONDS = 2.0
+"""How long to read on after a last answer, so that closing with unread input does not reset
+the connection before the client has read the answer (RFC 9112, 9.6). nginx waits 5 s."""
+
+
+class Http1Connection:
+    """Serves one transport until either side ends it."""
+
+    def __init__(self, service: Service, transport: Transport, wire: Http1) -> None:
+        self.service = service
+        self.transport = transport
+        self.wire = wire
+        self.outbox: Outbox
+        self.exchange: Http1Exchange | None = None
+        self.start_soon: Callable[..., None]
+        self._scope = trio.CancelScope()
+        self._waiting_for_request = trio.CancelScope()
+        self._served = 0
+        self._left = False
+
+    @property
+    def left(self) -> bool:
+        """The client is gone: nothing needs to be said any more."""
+        return self._left
+
+    async def run(self, first: bytes) -> None:
+        """Serve requests until the connection ends; `first` is what has been read already."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                self.start_soon = nursery.start_soon
+                self.outbox = Outbox(
+                    self.transport,
+                    nursery.start_soon,
+                    self.service.limits.write_timeout,
+                    self._break_off,
+                )
+                if first:
+                    self.wire.receive(first)
+                await self._converse()
+                nursery.cancel_scope.cancel()
+
+    def tick(self, now: float) -> None:
+        """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
+        exchange = self.exchange
+        if exchange is None or not exchange.opened:
+            return
+        if exchange.expires is not None and now >= exchange.expires:
+            exchange.scope.cancel()
+        elif now - exchange.last_heard >= self.service.silence and self.outbox.clear:
+            exchange.heard = now
+            self.outbox.write(self.wire.frame(HEARTBEAT))
+
+    def drain(self) -> None:
+        """End followers at once and the connection with its last answer; handlers may finish."""
+        self.wire.close_after()
+        self._waiting_for_request.cancel()
+        if self.exchange is not None and self.exchange.following:
+            self.exchange.scope.cancel()
+
+    def stop_handlers(self) -> None:
+        """End what drain() left: the grace that handlers had is over."""
+        if self.exchange is not None:
+            self.exchange.scope.cancel()
+
+    def cut_off(self) -> None:
+        """End the connection at once, without last words."""
+        self._scope.cancel()
+
+    # -- the conversation ---------------------------------------------------------------
+
+    async def _converse(self) -> None:
+        while True:
+            request = await self._next_request()
+            if request is None:
+                return
+            if isinstance(request, Refused):
+                self.service.counters.refused += 1
+                logger.debug("%s: refused: %s", self.transport.peer, request.reason)
+                self._send(self.wire.respond(Response.text(request.status, request.reason)))
+            else:
+                await self._answer(request)
+            if self.wire.must_close and not self._left:
+                await self._say_goodbye()
+            if self.wire.must_close or self._left:
+                return
+            self._served += 1
+            self.wire.next_cycle()
+
+    async def _next_request(self) -> Request | Refused | None:
+        limits, wire = self.service.limits, self.wire
+        wait = limits.idle_timeout if self._served else limits.head_timeout
+        in_head = in_body = False
+        with trio.CancelScope(deadline=trio.current_time() + wait) as self._waiting_for_request:
+            if self.service.draining:
+                return None
+            while True:
+                request = wire.next_request()
+                self._send(wire.pending())
+                if request is not None:
+                    return request
+                if wire.closed:
+                    return None
+                if wire.in_body and not in_body:
+                    in_body = True
+                    self._waiting_for_request.deadline = trio.current_time() + limits.body_timeout
+                elif wire.head_started and not in_head:
+                    in_head = True
+                    self._waiting_for_request.deadline = trio.current_time() + limits.head_timeout
+                wire.receive(await self.receive())
+        if in_head and not self.service.draining:
+            return Refused(408, "The request did not arrive in time.")
+        return None
+
+    async def _answer(self, request: Request) -> None:
+        decision = self.service.decide(request)
+        if isinstance(decision, Response):
+            self._send(self.wire.respond(decision))
+            await self._drained()
+            return
+        exchange = Http1Exchange(self, request, decision.headers)
+        if request.method == "HEAD":
+            exchange.open()
+            return
+        self.exchange = exchange
+        self.service.stream_opened()
+        try:
+            if isinstance(decision, Follow):
+                await self._follow(exchange, decision)
+            else:
+                await self._handle(exchange, decision)
+        finally:
+            self.service.stream_closed()
+            self.exchange = None
+        await self._drained()
+
+    async def _follow(self, exchange: Http1Exchange, decision: Follow) -> None:
+        hub, selectors = decision.hub, decision.hub.selectors(decision.topics)
+        cursor, opening = hub.resume(decision.last_event_id)
+        exchange.open()
+        for event in opening:
+            self.outbox.write(self.wire.frame(encode(event)))
+        with exchange.scope, exchange.following_from(hub, selectors, cursor):
+            await self._watch(exchange)
+        exchange.end()
+
+    async def _handle(self, exchange: Http1Exchange, decision: Handle) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch, exchange)
+            await run_handler(exchange, decision)
+            nursery.cancel_scope.cancel()
+
+    async def _watch(self, exchange: Http1Exchange) -> None:
+        """Cancel the stream when the client leaves, or sends more than can wait for its end."""
+        while data := await self.receive():
+            self.wire.receive(data)
+            if self.wire.buffered > self.service.limits.max_unread_bytes:
+                logger.debug("%s: sent too much while being answered", self.transport.peer)
+                break
+        self._left = True
+        exchange.scope.cancel()
+
+    # -- bytes --------------------------------------------------------------------------
+
+    async def receive(self) -> bytes:
+        """Return what the client sends; b"" when it has left in whatever way."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            try:
+                data = self.transport.receive()
+            except Broken as error:
+                logger.debug("%s: %s", self.transport.peer, error)
+                return b""
+            if data is not None:
+                return data
+            await self.transport.wait_readable()
+
+    def _send(self, data: bytes) -> None:
+        if data:
+            self.outbox.write(data)
+
+    async def _drained(self) -> None:
+        try:
+            await self.outbox.drained()
+        except Broken:
+            self._scope.cancel()
+
+    async def _say_goodbye(self) -> None:
+        await self._drained()
+        self.transport.send_eof()
+        with trio.move_on_after(LINGER_SECONDS):
+            while await self.receive():
+                pass
+
+    def _break_off(self, error: Broken) -> None:
+        self.service.connection_broke(self.transport.peer, error)
+        self._left = True
+        self._scope.cancel()
+
+
+class Http1Exchange(Exchange):
+    """The request that an HTTP/1.x connection is answering."""
+
+    __slots__ = ("_connection", "_ended", "_outlet")
+
+    def __init__(
+        self,
+        connection: Http1Connection,
+        request: Request,
+        headers: tuple[tuple[str, str], ...],
+    ) -> None:
+        super().__init__(connection.service, request, headers)
+        self._connection = connection
+        self._outlet: Http1Outlet | None = None
+        self._ended = False
+
+    @property
+    def last_heard(self) -> float:
+        """When the client was last sent anything."""
+        return max(self.heard, self._outlet.heard) if self._outlet is not None else self.heard
+
+    def send_head(self, headers: Iterable[tuple[str, str]], opening: bytes) -> None:
+        wire = self._connection.wire
+        head = wire.open(200, list(headers))
+        if self.request.method != "HEAD":
+            head += wire.frame(opening)
+        self._connection.outbox.write(head)
+
+    async def write(self, payload: bytes) -> None:
+        outbox = self._connection.outbox
+        if self._connection.left or self._ended:
+            raise StreamClosed("the stream is over")
+        self.heard = trio.current_time()
+        outbox.write(self._connection.wire.frame(payload))
+        try:
+            await outbox.drained()
+        except Broken:
+            raise StreamClosed("the client left") from None
+
+    async def respond(self, response: Response) -> None:
+        self._ended = True
+        self._connection.outbox.write(self._connection.wire.respond(response))
+        await trio.lowlevel.checkpoint()
+
+    async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
+        with self.following_from(hub, selectors, cursor):
+            await trio.sleep_forever()
+
+    @contextmanager
+    def following_from(
+        self, hub: Hub, selectors: frozenset[str], cursor: int
+    ) -> Generator[None, None, None]:
+        """Have the hub write to this stream for as long as the block lasts."""
+        outlet = self._outlet = Http1Outlet(self._connection, hub, selectors, cursor)
+        outlet.heard = self.heard
+        self.following = True
+        outlet.start()
+        try:
+            yield
+        finally:
+            outlet.stop()
+            self.following = False
+
+    def end(self) -> None:
+        if self._ended or self._connection.left:
+            return
+        self._ended = True
+        connection = self._connection
+        if self.service.draining:
+            connection.outbox.write(connection.wire.frame(self.service.farewell()))
+        connection.outbox.write(connection.wire.end())
+
+    def abort(self) -> None:
+        # On HTTP/1.1 the missing last chunk tells the client (RFC 9112, 8).
+        self._ended = True
+        self._connection.wire.close_after()
+
+
+class Http1Outlet(Outlet):
+    """One follower on one connection."""
+
+    __slots__ = ("_catching_up", "_connection", "_hub")
+
+    def __init__(
+        self, connection: Http1Connection, hub: Hub, selectors: frozenset[str], cursor: int
+    ) -> None:
+        super().__init__(selectors, connection.wire.frame, cursor)
+        self._connection = connection
+        self._hub = hub
+        self._catching_up: trio.CancelScope | None = None
+
+    def start(self) -> None:
+        """Join the live ones if there is nothing to catch up with, else catch up first."""
+        if self.cursor == self._hub.log.head:
+            self._hub.join(self)
+        else:
+            self._fall_behind()
+
+    def stop(self) -> None:
+        """Receive no more."""
+        self._hub.leave(self)
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+
+    def deliver(self, framed: bytes, stop: int) -> None:
+        outbox = self._connection.outbox
+        if outbox.clear:
+            self.cursor = stop
+            if outbox.write(framed):
+                return
+        self._hub.leave(self)
+        self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        self._catching_up = trio.CancelScope()
+        self._connection.start_soon(self._catch_up, self._catching_up)
+
+    async def _catch_up(self, scope: trio.CancelScope) -> None:
+        outbox, hub = self._connection.outbox, self._hub
+        with scope:
+            while True:
+                try:
+                    await outbox.drained()
+                except Broken:
+                    return
+                payload, self.cursor = hub.read(
+                    self.selectors, self.cursor, max_bytes=CATCH_UP_BYTES
+                )
+                if not payload:
+                    self._catching_up = None
+                    hub.join(self)
+                    return
+                self.heard = trio.current_time()
+                outbox.write(self.frame(payload))
+
+    def __len__(self) -> int:
+        return 1

@@ -1,0 +1,319 @@
+"""An HTTP/2 connection: many streams, one task that reads, and groups that the pump writes.
+
+A follower that stands at the head of the log costs no task (`followers`). A task of the
+connection's nursery exists only for a handler, for an answer that does not fit the client's
+window, or for a follower that has to catch up.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+import trio
+
+from ..event import encode
+from ..message import Request, Response
+from ..routes import STREAM_HEADERS, Decision, Follow, Handle
+from ..transport import Broken, Transport
+from ..wire.http2 import Asked, Gone, Happening, Http2, Left, Pong, RefusedStream, WindowOpened
+from .exchange import StreamClosed
+from .followers import Followers
+from .handler import run_handler
+from .http2_exchange import Http2Exchange
+from .outbox import Outbox
+from .service import Service
+
+__all__ = ["Http2Connection"]
+
+logger = logging.getLogger("trio_sse.connection")
+
+CANCEL = 8  # RFC 9113, 7: "the stream is no longer needed"
+
+LINGER_SECONDS = 2.0
+"""How long to read on after GOAWAY, so that closing with unread input does not reset the
+connection before the client has read the last frames."""
+
+
+class Http2Connection:
+    """Serves one transport until either side ends it."""
+
+    def __init__(self, service: Service, transport: Transport, wire: Http2) -> None:
+        self.service = service
+        self.transport = transport
+        self.wire = wire
+        self.outbox: Outbox
+        self.start_soon: Callable[..., None]
+        self.followers = Followers(self)
+        self.exchanges: dict[int, Http2Exchange] = {}
+        """Streams that a task answers, by id."""
+        self.widest_window = wire.h2.outbound_flow_control_window
+        """The most that the client has been willing to have under way."""
+        self._window_opened = trio.Event()
+        self._scope = trio.CancelScope()
+        self._reading = trio.CancelScope()
+        self._last_heard = self._idle_since = trio.current_time()
+        self._pinged: float | None = None
+        self._draining = False
+
+    async def run(self, first: bytes) -> None:
+        """Serve streams until the connection ends; `first` is what has been read already."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                self.start_soon = nursery.start_soon
+                self.outbox = Outbox(
+                    self.transport,
+                    nursery.start_soon,
+                    self.service.limits.write_timeout,
+                    self._break_off,
+                )
+                self.wire.start()
+                try:
+                    await self._converse(first)
+                finally:
+                    self.followers.clear()
+                nursery.cancel_scope.cancel()
+
+    def tick(self, now: float) -> None:
+        """Look after everything that time brings: heartbeats, old streams, pings, idleness."""
+        limits = self.service.limits
+        self.followers.tick(now)
+        for exchange in list(self.exchanges.values()):
+            exchange.tick(now)
+        if self._pinged is not None:
+            if now - self._pinged >= limits.ping_timeout:
+                self.service.counters.dropped += 1
+                logger.debug("%s: did not answer a PING", self.transport.peer)
+                self._scope.cancel()
+        elif now - self._last_heard >= limits.ping_interval:
+            self._pinged = now
+            self.wire.ping()
+        if not self.busy and now - self._idle_since >= limits.idle_timeout:
+            self._reading.cancel()
+        self.flush()
+
+    def drain(self) -> None:
+        """Announce the end and end followers at once; handlers may finish."""
+        self._draining = True
+        self.wire.shutdown()
+        for stream_id in self.followers:
+            self.stop(stream_id)
+        self.flush()
+        self.stream_ended()
+
+    def stop_handlers(self) -> None:
+        """End what drain() left: the grace that handlers had is over."""
+        for exchange in self.exchanges.values():
+            exchange.scope.cancel()
+
+    @property
+    def busy(self) -> bool:
+        """True while a request is being answered."""
+        return bool(self.exchanges) or bool(self.followers)
+
+    def cut_off(self) -> None:
+        """End the connection at once, without last words."""
+        self._scope.cancel()
+
+    # -- reading ------------------------------------------------------------------------
+
+    async def _converse(self, first: bytes) -> None:
+        client_is_there = True
+        with self._reading:
+            client_is_there = await self._read(first)
+        self.followers.clear()
+        self.stop_handlers()
+        if client_is_there:
+            self.wire.close()
+            await self._say_goodbye()
+
+    async def _read(self, data: bytes) -> bool:
+        """Act on what the client sends; return False once it has left, True if we have to."""
+        while True:
+            for happening in self.wire.receive(data):
+                if isinstance(happening, Gone):
+                    logger.debug("%s: %s", self.transport.peer, happening.reason)
+                    return True
+                self._take(happening)
+            self.flush()
+            if self.outbox.size > self.service.limits.max_unread_bytes:
+                # It sends and does not read the answers: nothing more is heard until it does.
+                try:
+                    await self.outbox.drained()
+                except Broken:
+                    return False
+            data = await self._receive()
+            if not data:
+                return False
+            self._last_heard = trio.current_time()
+
+    def _take(self, happening: Happening) -> None:
+        match happening:
+            case Asked(stream_id, request):
+                self._answer(stream_id, request, self.service.decide(request))
+            case RefusedStream(stream_id, refused):
+                self.service.counters.refused += 1
+                logger.debug("%s: refused: %s", self.transport.peer, refused.reason)
+                self.respond(stream_id, Response.text(refused.status, refused.reason))
+            case Left(stream_id):
+                self.stop(stream_id)
+            case WindowOpened():
+                self.widest_window = max(
+                    self.widest_window, self.wire.h2.outbound_flow_control_window
+                )
+                self._window_opened.set()
+                self._window_opened = trio.Event()
+            case Pong():
+                self._pinged = None
+
+    async def _receive(self) -> bytes:
+        """Return what the client sends; b"" when it has left in whatever way."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            try:
+                data = self.transport.receive()
+            except Broken as error:
+                logger.debug("%s: %s", self.transport.peer, error)
+                return b""
+            if data is not None:
+                return data
+            await self.transport.wait_readable()
+
+    # -- answering ----------------------------------------------------------------------
+
+    def _answer(self, stream_id: int, request: Request, decision: Decision) -> None:
+        if isinstance(decision, Response):
+            self.respond(stream_id, decision, head_only=request.method == "HEAD")
+        elif request.method == "HEAD":
+            self.respond_head(stream_id, 200, (*STREAM_HEADERS, *decision.headers), end=True)
+        elif isinstance(decision, Follow):
+            self.service.stream_opened()
+            selectors = decision.hub.selectors(decision.topics)
+            cursor, gap = decision.hub.resume(decision.last_event_id)
+            self.respond_head(stream_id, 200, (*STREAM_HEADERS, *decision.headers))
+            opening = self.service.opening() + b"".join(map(encode, gap))
+            self.followers.add(stream_id, decision.hub, selectors, cursor, opening)
+        else:
+            exchange = Http2Exchange(self, stream_id, request, decision.headers)
+            self.exchanges[stream_id] = exchange
+            self.start_soon(self._handle, exchange, decision)
+
+    async def _handle(self, exchange: Http2Exchange, decision: Handle) -> None:
+        self.service.stream_opened()
+        try:
+            await run_handler(exchange, decision)
+        finally:
+            self.service.stream_closed()
+            del self.exchanges[exchange.stream_id]
+            self.stream_ended()
+        self.flush()
+
+    def respond(self, stream_id: int, response: Response, *, head_only: bool = False) -> None:
+        """Send a finite answer, in a task of its own if it does not fit the client's window."""
+        headers = response.headers
+        if response.status not in (204, 304):
+            headers = (*headers, ("content-length", str(len(response.body))))
+        body = b"" if head_only else response.body
+        self.respond_head(stream_id, response.status, headers, end=not body)
+        taken = self.wire.send(stream_id, body)
+        if taken < len(body):
+            self.start_soon(self._send_rest, stream_id, body[taken:])
+        elif body:
+            self.wire.end(stream_id)
+
+    async def _send_rest(self, stream_id: int, rest: bytes) -> None:
+        try:
+            await self.write(stream_id, rest)
+        except StreamClosed:
+            return
+        self.wire.end(stream_id)
+        self.flush()
+
+    def respond_head(
+        self,
+        stream_id: int,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        *,
+        end: bool = False,
+    ) -> None:
+        """Queue the head of an answer."""
+        self.wire.respond_head(stream_id, status, list(headers), end=end)
+
+    async def write(self, stream_id: int, payload: bytes) -> None:
+        """Send bytes on one stream as fast as the client takes them. Raises StreamClosed.
+
+        A stream whose window stays shut for `write_timeout` seconds is reset.
+        """
+        rest = memoryview(payload)
+        timeout = self.service.limits.write_timeout
+        deadline = trio.current_time() + timeout
+        while True:
+            await self._drained()
+            if not self.wire.is_open(stream_id):
+                raise StreamClosed("the stream is over")
+            taken = self.wire.send(stream_id, rest)
+            if taken == len(rest):
+                self.flush()
+                return
+            if taken:
+                self.flush()
+                rest = rest[taken:]
+                deadline = trio.current_time() + timeout
+            elif not await self.window_opened(deadline):
+                self.service.counters.dropped += 1
+                logger.debug("%s: stream %d stays shut", self.transport.peer, stream_id)
+                self.wire.reset(stream_id, CANCEL)
+                self.flush()
+                raise StreamClosed("the client takes nothing")
+
+    async def window_opened(self, deadline: float) -> bool:
+        """Wait until some window has opened; False if none has until `deadline`."""
+        with trio.move_on_at(deadline):
+            await self._window_opened.wait()
+            return True
+        return False
+
+    # -- bytes and ends -----------------------------------------------------------------
+
+    def flush(self, frames: bytes = b"") -> None:
+        """Write what the wire has to say, then `frames`."""
+        output = self.wire.output()
+        if output or frames:
+            self.outbox.write(output + frames)
+
+    def stop(self, stream_id: int) -> None:
+        """End the stream of a follower, if it is one that no handler has."""
+        if stream_id in self.exchanges:
+            self.exchanges[stream_id].scope.cancel()
+        elif self.followers.end(stream_id):
+            self.service.stream_closed()
+            self.stream_ended()
+
+    def stream_ended(self) -> None:
+        """Note that a follower or an exchange is over."""
+        if not self.busy:
+            self._idle_since = trio.current_time()
+            if self._draining:
+                self._reading.cancel()
+
+    async def _drained(self) -> None:
+        try:
+            await self.outbox.drained()
+        except Broken:
+            raise StreamClosed("the client left") from None
+
+    async def _say_goodbye(self) -> None:
+        self.flush()
+        try:
+            await self.outbox.drained()
+        except Broken:
+            return
+        self.transport.send_eof()
+        with trio.move_on_after(LINGER_SECONDS):
+            while await self._receive():
+                pass
+
+    def _break_off(self, error: Broken) -> None:
+        self.service.connection_broke(self.transport.peer, error)
+        self._scope.cancel()

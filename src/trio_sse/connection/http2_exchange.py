@@ -1,0 +1,97 @@
+"""One stream of an HTTP/2 connection that a handler answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..hub import Hub
+from ..message import Request, Response
+from .exchange import HEARTBEAT, Exchange, StreamClosed
+
+if TYPE_CHECKING:
+    from .http2 import Http2Connection
+
+__all__ = ["Http2Exchange"]
+
+INTERNAL_ERROR = 2  # RFC 9113, 7
+
+
+class Http2Exchange(Exchange):
+    """A request and its answer. Between writes nobody else writes to its stream."""
+
+    __slots__ = ("_connection", "_ended", "_writing", "stream_id")
+
+    def __init__(
+        self,
+        connection: Http2Connection,
+        stream_id: int,
+        request: Request,
+        headers: tuple[tuple[str, str], ...],
+    ) -> None:
+        super().__init__(connection.service, request, headers)
+        self.stream_id = stream_id
+        self._connection = connection
+        self._writing = False
+        self._ended = False
+
+    def tick(self, now: float) -> None:
+        """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
+        if self.expires is not None and now >= self.expires:
+            self.scope.cancel()
+        elif self.opened and not self.following and not self._writing and not self._ended:
+            room = self._connection.wire.window(self.stream_id)
+            if now - self.heard >= self.service.silence and room >= len(HEARTBEAT):
+                self.heard = now
+                self._connection.wire.send(self.stream_id, HEARTBEAT)
+
+    def send_head(self, headers: Iterable[tuple[str, str]], opening: bytes) -> None:
+        self._connection.respond_head(self.stream_id, 200, headers)
+        self._connection.flush()
+        # The client's window may be too small even for this; then it is no great loss.
+        if self._connection.wire.window(self.stream_id) >= len(opening):
+            self._connection.wire.send(self.stream_id, opening)
+            self._connection.flush()
+
+    async def write(self, payload: bytes) -> None:
+        if self._ended:
+            raise StreamClosed("the stream is over")
+        self.heard = trio.current_time()
+        self._writing = True
+        try:
+            await self._connection.write(self.stream_id, payload)
+        except trio.Cancelled:
+            # Part of an event may have left. Whoever writes on would write into its middle.
+            self._ended = True
+            raise
+        finally:
+            self._writing = False
+
+    async def respond(self, response: Response) -> None:
+        self._ended = True
+        self._connection.respond(self.stream_id, response)
+        self._connection.flush()
+        await trio.lowlevel.checkpoint()
+
+    async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
+        followers = self._connection.followers
+        followers.add(self.stream_id, hub, selectors, cursor, b"")
+        try:
+            await trio.sleep_forever()
+        finally:
+            followers.discard(self.stream_id)
+
+    def end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            if self.service.draining:
+                self._connection.wire.send(self.stream_id, self.service.farewell())
+            self._connection.wire.end(self.stream_id)
+            self._connection.flush()
+
+    def abort(self) -> None:
+        self._ended = True
+        self._connection.wire.reset(self.stream_id, INTERNAL_ERROR)
+        self._connection.flush()

@@ -1,0 +1,102 @@
+"""What does this client speak? One port serves HTTP/1.0, HTTP/1.1 and HTTP/2, TLS or not.
+
+Over TLS, ALPN says (RFC 7301). In clear text a client that knows that we speak HTTP/2 begins
+with its preface (RFC 9113, 3.3), which is made so that nothing in HTTP/1.1 looks like it.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Literal
+
+import trio
+
+from ..transport import Broken, SocketTransport, TlsTransport, Transport
+from ..wire.http1 import Http1
+from ..wire.http2 import Http2
+from .http1 import Http1Connection
+from .http2 import Http2Connection
+from .service import Service
+
+__all__ = ["Connection", "choose", "negotiate"]
+
+Connection = Http1Connection | Http2Connection
+Scheme = Literal["http", "https"]
+
+logger = logging.getLogger("trio_sse.connection")
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, 3.4
+
+TLS_HANDSHAKE = b"\x16"  # RFC 8446, 5.1: the type of a ClientHello's record
+
+PLAIN_TEXT_ON_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n"
+    b"Connection: close\r\n\r\nThis port speaks HTTPS: use https:// to reach it.\n"
+)
+
+
+async def negotiate(
+    service: Service, socket: SocketTransport, context: ssl.SSLContext | None
+) -> tuple[Connection, bytes] | None:
+    """Return a connection to run and the bytes read so far; None if the client is no use.
+
+    Over TLS if there is a `context`. The caller closes the connection's `transport`, or the
+    socket if there is none. Takes `Limits.head_timeout` seconds at most.
+    """
+    with trio.move_on_after(service.limits.head_timeout):
+        try:
+            if context is None:
+                return await choose(service, socket, "http")
+            return await _secure(service, socket, context)
+        except Broken as error:
+            logger.debug("%s: %s", socket.peer, error)
+            return None
+    logger.debug("%s: said nothing in time", socket.peer)
+    return None
+
+
+async def _secure(
+    service: Service, socket: SocketTransport, context: ssl.SSLContext
+) -> tuple[Connection, bytes] | None:
+    first = socket.peek()
+    while first is None:
+        await socket.wait_readable()
+        first = socket.peek()
+    if first != TLS_HANDSHAKE:
+        if first:
+            socket.send(PLAIN_TEXT_ON_TLS)
+            socket.send_eof()
+        return None
+    transport = TlsTransport(socket, context)
+    if await transport.handshake() == "h2":
+        return _http2(service, transport, "https"), b""
+    return _http1(service, transport, "https"), b""
+
+
+async def choose(
+    service: Service, transport: Transport, scheme: Scheme
+) -> tuple[Connection, bytes] | None:
+    """Tell the protocols apart by the first bytes in clear text. Waits without a deadline."""
+    data = b""
+    while len(data) < len(PREFACE) and PREFACE.startswith(data):
+        arrived = transport.receive()
+        if arrived is None:
+            await transport.wait_readable()
+        elif arrived:
+            data += arrived
+        else:
+            return None
+    if data.startswith(PREFACE):
+        return _http2(service, transport, scheme), data
+    return _http1(service, transport, scheme), data
+
+
+def _http1(service: Service, transport: Transport, scheme: Scheme) -> Http1Connection:
+    wire = Http1(service.limits, peer=transport.peer, scheme=scheme)
+    return Http1Connection(service, transport, wire)
+
+
+def _http2(service: Service, transport: Transport, scheme: Scheme) -> Http2Connection:
+    wire = Http2(service.limits, peer=transport.peer, scheme=scheme)
+    return Http2Connection(service, transport, wire)

@@ -1,0 +1,135 @@
+"""What waits to be written on one connection, in order.
+
+Everything that leaves a connection goes through its outbox, so that two writers never
+interleave. Usually nothing waits: a write goes straight to the transport. What the
+transport does not take is kept, and one task writes it as the peer reads.
+
+Rule: every wait on the peer has a deadline. A peer that takes nothing for `write_timeout`
+seconds ends the connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..transport import Broken, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+__all__ = ["Outbox", "Stalled"]
+
+StartSoon = Callable[[Callable[[], "Awaitable[Any]"]], None]
+
+
+class Stalled(Broken):
+    """The peer is there, but takes nothing."""
+
+
+class Outbox:
+    """An ordered, non-blocking way out; `on_broken(error)` is called once if it breaks."""
+
+    __slots__ = (
+        "_broken",
+        "_emptied",
+        "_on_broken",
+        "_start_soon",
+        "_transport",
+        "_unsent",
+        "_write_timeout",
+        "sent",
+        "size",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        start_soon: StartSoon,
+        write_timeout: float,
+        on_broken: Callable[[Broken], None],
+    ) -> None:
+        self._transport = transport
+        self._start_soon = start_soon
+        self._write_timeout = write_timeout
+        self._on_broken = on_broken
+        self._unsent: deque[memoryview] = deque()
+        self._emptied: trio.Event | None = None
+        self._broken = False
+        self.size = 0
+        """Bytes that wait."""
+        self.sent = 0
+        """Bytes the transport took, in all."""
+
+    @property
+    def clear(self) -> bool:
+        """True if a write would go straight to the transport."""
+        return not self._unsent and not self._broken
+
+    def write(self, data: bytes) -> bool:
+        """Send `data` after all that waits; True if nothing waits now. Never blocks or raises."""
+        if self._broken:
+            return False
+        if self._unsent:
+            self._keep(memoryview(data))
+            return False
+        try:
+            taken = self._transport.send(data)
+        except Broken as error:
+            self._fail(error)
+            return False
+        self.sent += taken
+        if taken == len(data):
+            return True
+        self._keep(memoryview(data)[taken:])
+        self._start_soon(self._flush)
+        return False
+
+    async def drained(self) -> None:
+        """Wait until nothing waits. Raises Broken. The peer's deadline is kept by the outbox."""
+        await trio.lowlevel.checkpoint()
+        while self._unsent:
+            if self._emptied is None:
+                self._emptied = trio.Event()
+            await self._emptied.wait()
+        if self._broken:
+            raise Broken("the connection is broken")
+
+    def _keep(self, rest: memoryview) -> None:
+        self._unsent.append(rest)
+        self.size += len(rest)
+
+    async def _flush(self) -> None:
+        while self._unsent:
+            with trio.move_on_after(self._write_timeout) as deadline:
+                await self._transport.wait_writable()
+            if deadline.cancelled_caught:
+                self._fail(Stalled(f"the peer took nothing for {self._write_timeout:g} s"))
+                return
+            try:
+                taken = self._transport.send(self._unsent[0])
+            except Broken as error:
+                self._fail(error)
+                return
+            self.sent += taken
+            self.size -= taken
+            if taken == len(self._unsent[0]):
+                self._unsent.popleft()
+            else:
+                self._unsent[0] = self._unsent[0][taken:]
+        self._wake()
+
+    def _fail(self, error: Broken) -> None:
+        self._broken = True
+        self._unsent.clear()
+        self.size = 0
+        self._wake()
+        self._on_broken(error)
+
+    def _wake(self) -> None:
+        if self._emptied is not None:
+            self._emptied.set()
+            self._emptied = None

@@ -1,0 +1,117 @@
+"""What all connections of one server share: routes, limits, counters, and whether it drains.
+
+Owns no connection; `server` does. Counters only grow, so that whoever reads them can take
+differences.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, field
+
+from ..limits import Limits
+from ..message import Peer, Request, Response
+from ..routes import Decision, Routes
+from ..transport import Broken
+from .outbox import Stalled
+
+__all__ = ["Counters", "Service"]
+
+logger = logging.getLogger("trio_sse.connection")
+
+
+@dataclass(slots=True)
+class Counters:
+    """Events in the life of a server, counted since its start."""
+
+    connections: int = 0
+    requests: int = 0
+    streams: int = 0
+    """Streams opened: followers and handlers."""
+    open_streams: int = 0
+    refused: int = 0
+    """Requests answered without asking the application: malformed, too large, too late."""
+    failed: int = 0
+    """Handlers and endpoints that raised."""
+    dropped: int = 0
+    """Connections and streams ended because the peer took or answered nothing in time."""
+
+
+@dataclass(slots=True)
+class Service:
+    """The server, as its connections see it."""
+
+    routes: Routes
+    limits: Limits
+    counters: Counters = field(default_factory=Counters)
+    draining: bool = False
+    random: random.Random = field(default_factory=random.Random)
+    """Injected, so that tests can say what jitter is."""
+
+    def decide(self, request: Request) -> Decision:
+        """Ask the routes, unless the server is about to stop (503, with a spread-out retry).
+
+        An endpoint that raises is logged and answered with 500.
+        """
+        self.counters.requests += 1
+        if self.draining:
+            later = str(1 + round(self.reconnect_delay()))
+            return Response.text(503, "This server is about to stop.", ("retry-after", later))
+        try:
+            return self.routes.decide(request)
+        except Exception:
+            self.counters.failed += 1
+            logger.exception("The endpoint of %r failed", request.path)
+            return Response.text(500, "Something went wrong here; it has been noted.")
+
+    def stream_opened(self) -> None:
+        """Count a stream that begins."""
+        self.counters.streams += 1
+        self.counters.open_streams += 1
+
+    def stream_closed(self) -> None:
+        """Count a stream that is over, for whatever reason."""
+        self.counters.open_streams -= 1
+
+    def connection_broke(self, peer: Peer, error: Broken) -> None:
+        """Note that a connection cannot be written to. Clients leave: that is no error."""
+        logger.debug("%s: %s", peer, error)
+        if isinstance(error, Stalled):
+            self.counters.dropped += 1
+
+    def reconnect_delay(self) -> float:
+        """Return a random part of the reconnect spread, in seconds."""
+        return self.random.random() * self.limits.reconnect_spread
+
+    def expiry(self, now: float) -> float | None:
+        """Return when a stream opened `now` has lived long enough, or None for never."""
+        lifetime = self.limits.max_lifetime
+        if lifetime is None:
+            return None
+        return now + lifetime * (1 - self.random.random() / 10)
+
+    def opening(self) -> bytes:
+        """Return what each stream begins with: a comment, so that proxies and browsers see a
+        body at once, and the reconnection time.
+        """
+        retry = self.limits.retry
+        return b":\n\n" if retry is None else b":\nretry: %d\n\n" % (retry * 1000)
+
+    def farewell(self) -> bytes:
+        """Return what each stream ends with when the server drains: when to come back."""
+        return b"retry: %d\n\n" % (1000 * self.reconnect_delay())
+
+    @property
+    def tick(self) -> float:
+        """How often connections look after what time brings them, in seconds."""
+        limits = self.limits
+        waits = [limits.heartbeat, limits.idle_timeout, limits.ping_interval, limits.ping_timeout]
+        return min(waits) / 8
+
+    @property
+    def silence(self) -> float:
+        """After how long without an event a heartbeat is due: a tick early, so that at the
+        latest possible tick it is not late.
+        """
+        return self.limits.heartbeat - self.tick

@@ -1,0 +1,79 @@
+"""Who hears the same thing: an audience, and the outlets through which it is reached.
+
+An audience is everyone with the same selectors and the same framing on the wire, so that
+matching, encoding and framing are done once for all of them. It holds only *live* outlets,
+those that stand at the head of the log; whoever falls behind leaves it and comes back.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .pump import Pass
+
+__all__ = ["Audience", "Frame", "Outlet", "identity"]
+
+Frame = Callable[[bytes], bytes]
+"""How encoded events become bytes of one wire. A module-level function: audiences are keyed
+by it."""
+
+
+def identity(payload: bytes) -> bytes:
+    """Frame nothing: for HTTP/1.0, and for HTTP/2, which frames once a connection."""
+    return payload
+
+
+class Outlet(ABC):
+    """One way out to a number of subscribers that stand at the same cursor.
+
+    On HTTP/1.1 an outlet is one client, on HTTP/2 all streams of one connection that belong
+    to the same audience.
+    """
+
+    __slots__ = ("audience", "cursor", "frame", "heard", "selectors")
+
+    def __init__(self, selectors: frozenset[str], frame: Frame, cursor: int) -> None:
+        self.selectors = selectors
+        self.frame = frame
+        self.cursor = cursor
+        """Every matching entry before this position has been handed over. While the outlet is live
+        and nothing matches it lags behind; `Hub.leave` makes it exact."""
+        self.heard = 0.0
+        """When it was last sent something, by the clock of Trio."""
+        self.audience: Audience | None = None
+        """The audience it is live in, or None while it catches up."""
+
+    @abstractmethod
+    def deliver(self, framed: bytes, stop: int) -> None:
+        """Hand over all that matches before position `stop`, without waiting.
+
+        Either takes it all and moves the cursor to `stop`, or takes nothing and leaves the
+        audience (`Hub.leave`). It may do both: take all and leave, if more would have to wait.
+        """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the subscribers behind this outlet."""
+
+
+class Audience:
+    """The live outlets of one set of selectors and one framing, in the order they joined."""
+
+    __slots__ = ("current", "frame", "live", "pending", "selectors")
+
+    def __init__(self, selectors: frozenset[str], frame: Frame) -> None:
+        self.selectors = selectors
+        self.frame = frame
+        self.live: dict[Outlet, None] = {}
+        self.pending: int | None = None
+        """Position of the first matching entry that no pass has begun to carry."""
+        self.current: Pass | None = None
+        """The pass under way. One at a time, so that nobody gets a batch before the last."""
+
+    @property
+    def settled(self) -> bool:
+        """True if every live outlet has all that there is."""
+        return self.pending is None and self.current is None

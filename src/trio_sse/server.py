@@ -1,0 +1,259 @@
+"""The server: listeners, accepting, limits on connections, and the graceful stop.
+
+`serve()` is what programs embed. It owns sockets and the nursery in which connections live;
+what is said on a connection is `connection`'s business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from .connection import Connection, Counters, Service, negotiate
+from .limits import Limits
+from .listening import Address, Bind, Listener, listen
+from .message import Peer
+from .routes import Routes
+from .transport import SocketTransport
+
+__all__ = ["Server", "ServerStatistics", "serve"]
+
+DEFAULT_BIND = Bind()
+DEFAULT_LIMITS = Limits()
+
+logger = logging.getLogger("trio_sse.server")
+
+ACCEPT_BATCH = 32
+"""Connections accepted between two turns of the event loop, 2 ms worth. Not one, as
+`trio.serve_listeners` does: a busy loop would then starve those who want in."""
+
+SLICE_SECONDS = 0.002
+"""How long work on all connections may hold the event loop."""
+
+OUT_OF_FILES_PAUSE = 0.1
+"""Seconds to wait when the process may open no more files: some will be closed."""
+
+OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+LAST_WORDS_SECONDS = 1.0
+"""What handlers stopped at the end of a drain, and their last bytes, are granted."""
+
+TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 27\r\n"
+    b"Retry-After: %d\r\nConnection: close\r\n\r\nToo many connections here.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatistics:
+    """What a server holds and has done."""
+
+    connections: int
+    """Open now, those that still negotiate included."""
+    streams: int
+    """Event streams open now."""
+    accepted: int
+    """Connections since the start."""
+    turned_away: int
+    """Connections over a limit."""
+    requests: int
+    refused: int
+    """Requests that were malformed, too large or too late."""
+    failed: int
+    """Handlers and endpoints that raised."""
+    dropped: int
+    """Connections and streams whose client took or answered nothing in time."""
+
+
+class Server:
+    """A running server. Made by `serve()`, which passes it to `nursery.start`."""
+
+    def __init__(self, service: Service, listeners: Sequence[Listener]) -> None:
+        self.addresses: tuple[Address, ...] = tuple(each.address for each in listeners)
+        """Where it listens, with real ports."""
+        self._service = service
+        self._listeners = listeners
+        self._connections: dict[Connection, None] = {}
+        self._by_host: Counter[str] = Counter()
+        self._open = 0
+        self._turned_away = 0
+        self._drain_asked = trio.Event()
+        self._all_gone = trio.Event()
+
+    def drain(self) -> None:
+        """Begin a graceful stop; `serve()` returns when it is done.
+
+        Nobody new is let in, followers are told when to come back and end, handlers have
+        `Limits.drain_timeout` seconds to finish.
+        """
+        self._drain_asked.set()
+
+    def statistics(self) -> ServerStatistics:
+        """Return counts as of now."""
+        counters: Counters = self._service.counters
+        return ServerStatistics(
+            connections=self._open,
+            streams=counters.open_streams,
+            accepted=counters.connections,
+            turned_away=self._turned_away,
+            requests=counters.requests,
+            refused=counters.refused,
+            failed=counters.failed,
+            dropped=counters.dropped,
+        )
+
+    async def run(self, task_status: trio.TaskStatus[Server]) -> None:
+        """Serve until cancelled or drained."""
+        async with trio.open_nursery() as nursery:
+            accepting = trio.CancelScope()
+            for listener in self._listeners:
+                nursery.start_soon(self._accept, listener, nursery, accepting)
+            nursery.start_soon(self._tick)
+            task_status.started(self)
+            await self._drain_asked.wait()
+            accepting.cancel()
+            await self._drain()
+            nursery.cancel_scope.cancel()
+
+    # -- accepting --------------------------------------------------------------------
+
+    async def _accept(
+        self, listener: Listener, nursery: trio.Nursery, accepting: trio.CancelScope
+    ) -> None:
+        try:
+            with accepting:
+                while True:
+                    await trio.lowlevel.wait_readable(listener.sock)
+                    await self._accept_batch(listener, nursery)
+        finally:
+            listener.close()
+
+    async def _accept_batch(self, listener: Listener, nursery: trio.Nursery) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                sock, peer = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in OUT_OF_FILES:
+                    logger.warning("Cannot accept connections: %s", error.strerror)
+                    await trio.sleep(OUT_OF_FILES_PAUSE)
+                # Else the client was gone before it was accepted (accept(2), "Error handling").
+                return
+            self._service.counters.connections += 1
+            if self._has_room(peer):
+                nursery.start_soon(self._connect, SocketTransport(sock, peer), listener.tls)
+            else:
+                self._turn_away(sock, peer, in_clear_text=listener.tls is None)
+
+    def _has_room(self, peer: Peer) -> bool:
+        limits = self._service.limits
+        of_this_host = self._by_host[peer.host]
+        if self._open >= limits.max_connections:
+            return False
+        if of_this_host >= limits.max_connections_per_address:
+            return False
+        self._open += 1
+        self._by_host[peer.host] = of_this_host + 1
+        return True
+
+    def _turn_away(self, sock: socket.socket, peer: Peer, *, in_clear_text: bool) -> None:
+        """Say 503 if that takes no handshake, and close."""
+        self._turned_away += 1
+        logger.debug("%s: turned away, there are %d connections", peer, self._open)
+        with sock, contextlib.suppress(OSError):
+            if in_clear_text:
+                sock.setblocking(False)
+                sock.send(TOO_MANY % (1 + round(self._service.reconnect_delay())))
+
+    # -- connections ------------------------------------------------------------------
+
+    async def _connect(self, plain: SocketTransport, tls: ssl.SSLContext | None) -> None:
+        """Serve one connection. Nothing that goes wrong in it gets past here."""
+        try:
+            await self._converse(plain, tls)
+        except* Exception as errors:
+            self._service.counters.failed += 1
+            logger.error("%s: the connection failed", plain.peer, exc_info=errors)
+        finally:
+            plain.close()
+            self._open -= 1
+            self._by_host[plain.peer.host] -= 1
+            if not self._by_host[plain.peer.host]:
+                del self._by_host[plain.peer.host]
+
+    async def _converse(self, plain: SocketTransport, tls: ssl.SSLContext | None) -> None:
+        negotiated = await negotiate(self._service, plain, tls)
+        if negotiated is None:
+            return
+        connection, first = negotiated
+        self._connections[connection] = None
+        try:
+            if not self._service.draining:
+                await connection.run(first)
+        finally:
+            connection.transport.close()
+            del self._connections[connection]
+            if self._service.draining and not self._connections:
+                self._all_gone.set()
+
+    async def _tick(self) -> None:
+        """Let each connection do what time asks for: heartbeats, pings, timeouts."""
+        while True:
+            await trio.sleep(self._service.tick)
+            await self._visit(lambda connection: connection.tick(trio.current_time()))
+
+    async def _drain(self) -> None:
+        service = self._service
+        service.draining = True
+        if not self._connections:
+            return
+        await self._visit(lambda connection: connection.drain())
+        with trio.move_on_after(service.limits.drain_timeout):
+            await self._all_gone.wait()
+            return
+        await self._visit(lambda connection: connection.stop_handlers())
+        with trio.move_on_after(LAST_WORDS_SECONDS):
+            await self._all_gone.wait()
+
+    async def _visit(self, action: Callable[[Connection], None]) -> None:
+        """Do something with each connection without holding the event loop for long."""
+        deadline = time.perf_counter() + SLICE_SECONDS
+        for connection in list(self._connections):
+            if connection not in self._connections:
+                continue
+            try:
+                action(connection)
+            except Exception:
+                # A defect that one connection brings out must not cost the others theirs.
+                logger.exception("%s: the connection failed", connection.transport.peer)
+                connection.cut_off()
+            if time.perf_counter() > deadline:
+                await trio.lowlevel.checkpoint()
+                deadline = time.perf_counter() + SLICE_SECONDS
+
+
+async def serve(
+    routes: Routes,
+    bind: Bind | Sequence[Bind] = DEFAULT_BIND,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve `routes` in the places of `bind` until cancelled, or drained by `Server.drain()`.
+
+    Use it as `server = await nursery.start(serve, routes, Bind(port=0))`: it starts once all
+    places are bound, and hands over the running `Server` with its addresses. Cancelling stops
+    at once; draining ends every stream properly. Raises BindError if it cannot listen.
+    """
+    listeners = await listen([bind] if isinstance(bind, Bind) else list(bind))
+    await Server(Service(routes, limits), listeners).run(task_status)
