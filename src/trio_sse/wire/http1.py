@@ -1,8 +1,8 @@
 """HTTP/1.0 and HTTP/1.1 over h11: bytes in, requests out; answers in, bytes out.
 
 Owns the reading of requests (their bodies included, within the limits), the framing of
-answers, and the question whether the connection may be used again. h11 does the grammar;
-here are the checks of RFC 9112 that h11 leaves to its user.
+answers, and the question whether the connection may be used again. h11 does the grammar,
+`head` the rules that h11 leaves to its user.
 
 An h11 connection lives from the first byte of a request to the head of its answer, one for
 each request. A stream may run for hours, and there are tens of thousands of them, so none
@@ -16,7 +16,6 @@ for HTTP/1.0, and transfer codings other than chunked.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import Enum, auto
@@ -26,8 +25,9 @@ from typing import Literal, cast
 import h11
 
 from ..limits import Limits
-from ..message import Headers, Peer, Request, Response
+from ..message import Peer, Request, Response
 from . import Refused
+from .head import body_too_large, read_head
 
 __all__ = ["Http1", "chunk", "identity"]
 
@@ -35,12 +35,6 @@ __all__ = ["Http1", "chunk", "identity"]
 _Event = h11.Request | h11.Data | h11.EndOfMessage
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-
-# RFC 9112, 3.2.1 and 3.2.2; the authority as in RFC 3986, 3.2, without user information,
-# which RFC 9110, 4.2.4 tells a recipient to treat as an error.
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?", re.ASCII)
-_ORIGIN_FORM = re.compile(r"/[^#]*")
-_ABSOLUTE_FORM = re.compile(r"https?://([^/?#]+)(/[^?#]*)?(\?[^#]*)?", re.IGNORECASE)
 
 
 def chunk(payload: bytes) -> bytes:
@@ -156,25 +150,30 @@ class Http1:
             # and `_feed` hands it at most the limit, so that a head may be just the limit.
             self._h11 = h11.Connection(h11.SERVER, self._limits.max_header_bytes - 1)
         outcome = self._read(self._h11)
-        if outcome is not None:
-            self._phase = _Phase.ASKED
         if isinstance(outcome, Refused):
-            self._closing = True
-            self._buffer.clear()
+            self._give_up()
+        elif outcome is not None:
+            self._phase = _Phase.ASKED
         return outcome
+
+    def _give_up(self) -> None:
+        """Read no more: the next answer is the last."""
+        self._phase = _Phase.ASKED
+        self._closing = True
+        self._buffer.clear()
 
     def _read(self, connection: h11.Connection) -> Request | Refused | None:
         while True:
             match event := self._next_event(connection):
                 case h11.Request():
-                    head = self._check_head(event)
+                    head = read_head(event, self._limits, peer=self._peer, scheme=self._scheme)
                     if isinstance(head, Refused):
                         return head
                     self._head = head
                 case h11.Data():
                     self._body += event.data
                     if len(self._body) > self._limits.max_body_bytes:
-                        return self._body_refused()
+                        return body_too_large(self._limits)
                 case h11.EndOfMessage():
                     self._buffer[:0] = connection.trailing_data[0]
                     return replace(cast(Request, self._head), body=bytes(self._body))
@@ -211,43 +210,6 @@ class Http1:
 
     # -- refusing ---------------------------------------------------------------------
 
-    def _check_head(self, event: h11.Request) -> Request | Refused:
-        """Make a request of a head, or say which rule of RFC 9112 it breaks."""
-        version = event.http_version
-        if version not in (b"1.0", b"1.1"):
-            return Refused(505, "This server speaks HTTP/1.0, HTTP/1.1 and HTTP/2.")
-        method = event.method.decode()
-        if method == "CONNECT":
-            return Refused(501, "This server is not a proxy.")
-        headers = Headers.from_wire(event.headers)
-        if "transfer-encoding" in headers and (version == b"1.0" or "content-length" in headers):
-            # Two servers on the way might disagree where the body ends (RFC 9112, 6.1).
-            return Refused(400, "Transfer-Encoding goes with HTTP/1.1 and no Content-Length.")
-        # A value this long is cut off by h11, so that it is a number int() takes.
-        if int(headers.get("content-length", "0")) > self._limits.max_body_bytes:
-            return self._body_refused()
-        host = headers.get("host", "")
-        if not _AUTHORITY.fullmatch(host):
-            return Refused(400, "The Host field is not a host and port.")
-        target = event.target.decode()
-        if absolute := _ABSOLUTE_FORM.fullmatch(target):
-            authority, path, query = absolute.groups(default="")
-            # RFC 9112, 3.2.2 has the target win; one that disagrees is no honest client.
-            if not _AUTHORITY.fullmatch(authority) or host.lower() not in ("", authority.lower()):
-                return Refused(400, "The Host field and the request target disagree.")
-            host, target = authority, (path or "/") + query
-        elif not _ORIGIN_FORM.fullmatch(target) and (method, target) != ("OPTIONS", "*"):
-            return Refused(400, "The request target is not a path or an http(s) URL.")
-        return Request(
-            method,
-            target,
-            headers,
-            protocol="HTTP/1.0" if version == b"1.0" else "HTTP/1.1",
-            scheme=self._scheme,
-            authority=host,
-            peer=self._peer,
-        )
-
     def _grammar_refused(self, error: h11.RemoteProtocolError) -> Refused:
         match error.error_status_hint:
             case 431:
@@ -260,17 +222,18 @@ class Http1:
                 what = str(error).partition(": b")[0]
                 return Refused(400, f"The request is malformed: {what}.")
 
-    def _body_refused(self) -> Refused:
-        most = self._limits.max_body_bytes
-        return Refused(413, f"The request body is larger than {most} bytes.")
-
     # -- answering --------------------------------------------------------------------
 
     def respond(self, response: Response) -> bytes:
         """Return the bytes of a whole answer; for a HEAD request, of its head.
 
+        Before the request is complete it may be answered as well, and the connection is at
+        its end then: for a caller that has waited for it long enough.
+
         Raises h11.LocalProtocolError if a header cannot be sent: a mistake of the program.
         """
+        if self._phase is _Phase.READING:
+            self._give_up()
         bodiless = response.status in (204, 304)
         length = () if bodiless else (("content-length", str(len(response.body))),)
         connection, head = self._send_head(response.status, (*response.headers, *length))
@@ -326,8 +289,9 @@ class Http1:
     def _send_head(
         self, status: int, headers: Iterable[tuple[str, str]]
     ) -> tuple[h11.Connection, bytes]:
-        if self._phase is not _Phase.ASKED or self._h11 is None:
+        if self._phase is not _Phase.ASKED:
             raise RuntimeError("there is no request to answer, or it has been answered")
+        connection = self._h11 or h11.Connection(h11.SERVER)
         if self.must_close:
             headers = (*headers, ("connection", "close"))
         response = h11.Response(
@@ -335,7 +299,7 @@ class Http1:
             reason=_REASONS.get(status, b""),
             headers=[(name.encode(), value.encode()) for name, value in headers],
         )
-        return self._h11, self._h11.send(response)
+        return connection, connection.send(response)
 
     def _settle(self, connection: h11.Connection, phase: _Phase) -> None:
         """Take from h11 what the answer leaves, and be rid of it and of the request."""
