@@ -62,7 +62,8 @@ def self_signed(hosts: Sequence[str] = ("localhost", "127.0.0.1", "::1")) -> ssl
     """Make a TLS context with a new certificate for `hosts`, which are names and addresses.
 
     For development: nobody else signed it, so clients must be told to trust it. It is valid
-    for 30 days. Writes a temporary file and blocks meanwhile. Raises TlsError if `cryptography` is not installed.
+    for 30 days. Writes a temporary file and blocks meanwhile. Raises
+    TlsError if `cryptography` is not installed.
     """
     # A password of the moment makes a file that survives a SIGKILL between the two lines
     # below worthless; load_cert_chain takes nothing but files.

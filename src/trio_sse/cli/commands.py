@@ -1,0 +1,49 @@
+"""The commands, and how they end: no traceback for whatever is expected to go wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from .. import __version__
+from . import INTERRUPTED
+from .listen import listen
+from .publish import publish
+from .serve import serve
+
+__all__ = ["run"]
+
+
+@click.group(
+    commands=[serve, publish, listen],
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+@click.version_option(__version__, prog_name="trio-sse", message="%(prog)s %(version)s")
+def root() -> None:
+    """Server-Sent Events on Trio: run a hub, publish to it, listen to it."""
+
+
+def run() -> int:
+    """Run the command in `sys.argv` and return the exit code."""
+    try:
+        # Not standalone: click would turn Ctrl-C into "Aborted!" and exit code 1.
+        code = root.main(prog_name="trio-sse", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`trio-sse listen … | head`). What is still
+        # buffered must not be written at exit, which would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except BaseExceptionGroup as group:
+        # Ctrl-C inside a nursery; anything beside it is a defect and is shown.
+        if group.split(KeyboardInterrupt)[1] is not None:
+            raise
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,197 @@
+"""The settings of `serve`: limits as options, and a TOML file under flags and environment.
+
+Owns the names people type. A limit's default and meaning are those of `trio_sse.limits`;
+this file adds no limit of its own. Precedence: flag, environment, file, default.
+
+Refuses: a key that no option has, and a value of another type than the option's. A setting
+that is silently ignored is one that somebody relies on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..limits import Limits
+
+__all__ = ["SIZE", "limit_options", "limits_from", "read_config"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+UNITS = {"": 1, "b": 1} | {
+    letter + suffix: base**power
+    for power, letter in enumerate("kmgt", 1)
+    for suffix, base in (("", 1024), ("ib", 1024), ("b", 1000))
+}
+"""64M and 64MiB are binary, 64MB is decimal, as in GNU coreutils."""
+
+
+class Size(click.ParamType):  # type: ignore[type-arg] # not generic in older versions
+    """A number of bytes: 1000, 64MiB, 1.5GB."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of bytes, at least 1; fail with a sentence."""
+        match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([a-z]*)", str(value).lower())
+        unit = UNITS.get(match[2]) if match else None
+        size = round(float(match[1]) * unit) if match and unit else 0
+        if size < 1:
+            self.fail(f"{value!r} is not a size such as 1000000, 512KiB or 64MiB.", param, ctx)
+        return size
+
+
+SIZE = Size()
+COUNT = click.IntRange(min=1)
+SECONDS = click.FloatRange(min=0, min_open=True)
+SECONDS_OR_NONE = click.FloatRange(min=0)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOption:
+    """An option that sets a field of `Limits`."""
+
+    name: str
+    field: str
+    type: Any  # one of click's parameter types, not generic in older versions
+    help: str
+
+
+LIMIT_OPTIONS = (
+    LimitOption("max-connections", "max_connections", COUNT, "Connections in all."),
+    LimitOption(
+        "max-connections-per-address",
+        "max_connections_per_address",
+        COUNT,
+        "Connections from one address.",
+    ),
+    LimitOption(
+        "max-streams", "max_streams_per_connection", COUNT, "Streams on an HTTP/2 connection."
+    ),
+    LimitOption("max-body", "max_body_bytes", SIZE, "A request's body."),
+    LimitOption("max-event", "max_event_bytes", SIZE, "A published event, encoded."),
+    LimitOption("heartbeat", "heartbeat", SECONDS, "Silence before a comment is sent."),
+    LimitOption("write-timeout", "write_timeout", SECONDS, "A client may take nothing so long."),
+    LimitOption(
+        "idle-timeout", "idle_timeout", SECONDS, "A connection may have no stream so long."
+    ),
+    LimitOption("max-lifetime", "max_lifetime", SECONDS, "Streams end after this; off if unset."),
+    LimitOption(
+        "drain-timeout", "drain_timeout", SECONDS_OR_NONE, "What a graceful stop may take."
+    ),
+    LimitOption(
+        "reconnect-spread",
+        "reconnect_spread",
+        SECONDS_OR_NONE,
+        "A graceful stop spreads reconnects over this.",
+    ),
+    LimitOption("retry", "retry", SECONDS_OR_NONE, "Reconnection time that clients are given."),
+)
+
+
+def limit_options(command: Command) -> Command:
+    """Add an option for each limit, whose default is that of `Limits`; a decorator."""
+    defaults = Limits()
+    for option in reversed(LIMIT_OPTIONS):
+        value = getattr(defaults, option.field)
+        default = _binary(value) if option.type is SIZE else value
+        command = click.option(
+            f"--{option.name}",
+            type=option.type,
+            default=default,
+            show_default=default is not None,
+            metavar={SIZE: "SIZE", COUNT: "N"}.get(option.type, "SECONDS"),
+            help=option.help,
+        )(command)
+    return command
+
+
+def limits_from(values: Mapping[str, Any]) -> Limits:
+    """Make `Limits` of the values of the options that `limit_options` added."""
+    return Limits(**{each.field: values[each.name.replace("-", "_")] for each in LIMIT_OPTIONS})
+
+
+def read_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Read the TOML file `value` into the command's defaults; the callback of --config.
+
+    Keys are the options' long names, with dashes or underscores. Raises click.BadParameter.
+    """
+    if value is None:
+        return None
+    options = {
+        each.name: each
+        for each in ctx.command.params
+        if isinstance(each, click.Option) and each.name not in (None, param.name)
+    }
+    settings: dict[str, Any] = {}
+    for key, setting in _load(value).items():
+        option = options.get(key.replace("-", "_"))
+        if option is None:
+            raise click.UsageError(f"{value}: {_unknown(key, list(options))}", ctx)
+        settings[key.replace("-", "_")] = _checked(value, key, option, setting, ctx)
+    ctx.default_map = settings
+    return value
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"Cannot read {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{path} is not UTF-8 text, as TOML must be.") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise click.UsageError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _unknown(key: str, known: list[str | None]) -> str:
+    names = sorted(name.replace("_", "-") for name in known if name)
+    # The cut-off 0: there is always a nearest one, and it costs nothing to name it.
+    nearest = difflib.get_close_matches(key.replace("_", "-"), names, n=1, cutoff=0)
+    return f"there is no setting {key!r}; the nearest one is {nearest[0]!r}."
+
+
+def _checked(
+    path: Path, key: str, option: click.Option, setting: object, ctx: click.Context
+) -> object:
+    """Return the setting if the option takes such a value. click alone would take true for 1."""
+    values = setting if option.multiple and isinstance(setting, list) else [setting]
+    types, wanted = _python_types(option)
+    for value in values:
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise click.UsageError(f"{path}: {key} must be {wanted}, not {value!r}.", ctx)
+        try:
+            option.type.convert(value, None, ctx)
+        except click.BadParameter as error:
+            raise click.UsageError(f"{path}: {key}: {error.message}", ctx) from error
+    return values if option.multiple else setting
+
+
+def _python_types(option: click.Option) -> tuple[tuple[type, ...], str]:
+    """Return what TOML may hold for an option, and how to say it."""
+    match option.type:
+        case click.types.BoolParamType():
+            return (bool,), "true or false"
+        case Size():
+            return (int, str), "a number of bytes or a text such as '64MiB'"
+        case click.types.IntParamType():
+            return (int,), "a whole number"
+        case click.types.FloatParamType():
+            return (int, float), "a number of seconds"
+    return (str,), "a list of texts" if option.multiple else "a text"
+
+
+def _binary(size: int) -> str:
+    for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
+        if size % unit == 0:
+            return f"{size // unit}{name}"
+    return str(size)
