@@ -1,0 +1,108 @@
+"""Imports only point down. A module that is not in the table has not been placed yet."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import trio_sse
+
+SOURCE = Path(__file__).parent.parent / "src" / "trio_sse"
+
+# From the top down. Modules on one line may import each other; others only what is below.
+LAYERS = [
+    {"__main__"},
+    {"cli"},
+    {"__init__"},
+    {"server"},
+    {"connection"},
+    {"mercure"},
+    {"routes"},
+    {"cors"},
+    {"hub"},
+    {"log"},
+    {"wire", "transport", "tls", "listening", "client"},
+    {"event", "message", "limits"},
+]
+DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
+
+# What the bottom must not need: Locust runs under gevent, where Trio cannot.
+WITHOUT_TRIO = ["event", "message", "limits"]
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported_layers(path: Path) -> set[str]:
+    """The layers of this package that a file imports, also inside functions and for types."""
+    package = ["trio_sse", *path.relative_to(SOURCE).parent.parts]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            module = [*base, *(node.module or "").split(".")] if node.module else base
+            names = [[*module, alias.name] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [[*(node.module or "").split("."), alias.name] for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name[0] == "trio_sse":
+                found.add(name[1] if len(name) > 1 and name[1] in DEPTH else "__init__")
+    return found
+
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def test_the_package_is_where_this_test_looks() -> None:
+    assert SOURCE / "event.py" in MODULES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_each_module_is_placed_and_imports_only_what_is_below(path: Path) -> None:
+    layer = layer_of(path)
+    assert layer in DEPTH, f"{layer} is in no layer: place it in LAYERS on purpose"
+    above = {name for name in imported_layers(path) - {layer} if DEPTH[name] < DEPTH[layer]}
+    assert not above, f"{layer} imports {', '.join(sorted(above))} from above"
+
+
+def test_only_the_server_and_its_connections_know_both_the_hub_and_the_wire() -> None:
+    meet = {layer_of(path) for path in MODULES if {"hub", "wire"} <= imported_layers(path)}
+    assert meet == {"connection"}
+
+
+def test_the_wire_knows_no_sockets_and_no_trio() -> None:
+    for path in (SOURCE / "wire").glob("*.py"):
+        imported = {
+            alias.name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        assert not imported & {"trio", "socket", "ssl", "time"}, path
+
+
+def test_events_can_be_decoded_where_trio_cannot_be_imported() -> None:
+    names = ", ".join(f"trio_sse.{name}" for name in WITHOUT_TRIO)
+    script = f"import sys; sys.modules['trio'] = None; import {names}"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_every_public_name_can_be_imported_and_is_documented() -> None:
+    for name in trio_sse.__all__:
+        value = getattr(trio_sse, name)
+        assert isinstance(value, str) or value.__doc__, name
+    assert set(trio_sse.__all__) <= set(dir(trio_sse))
+
+
+def test_a_name_that_does_not_exist_says_so() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Evnet'"):
+        trio_sse.Evnet  # noqa: B018
