@@ -86,11 +86,6 @@ class Followers:
         connection.wire.end(stream_id)
         return True
 
-    def clear(self) -> None:
-        """Forget all: the connection is over."""
-        for stream_id in list(self._members):
-            self.discard(stream_id)
-
     def tick(self, now: float) -> None:
         """Send heartbeats where nothing else was sent, and end streams that are old enough."""
         for outlet in list(self.outlets):

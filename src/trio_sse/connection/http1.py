@@ -9,29 +9,25 @@ a follower that has to catch up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import trio
 
 from ..event import encode
-from ..hub import Hub, Outlet
 from ..message import Request, Response
 from ..routes import Follow, Handle
 from ..transport import Broken, Transport
 from ..wire import Refused
 from ..wire.http1 import Http1
-from .exchange import HEARTBEAT, Exchange, StreamClosed
+from .exchange import HEARTBEAT
 from .handler import run_handler
+from .http1_exchange import Http1Exchange
 from .outbox import Outbox
 from .service import Service
 
 __all__ = ["Http1Connection"]
 
 logger = logging.getLogger("trio_sse.connection")
-
-CATCH_UP_BYTES = 64 * 1024
-"""What a straggler is sent at a time."""
 
 LINGER_SECONDS = 2.0
 """How long to read on after a last answer, so that closing with unread input does not reset
@@ -230,142 +226,3 @@ class Http1Connection:
         self.service.connection_broke(self.transport.peer, error)
         self._left = True
         self._scope.cancel()
-
-
-class Http1Exchange(Exchange):
-    """The request that an HTTP/1.x connection is answering."""
-
-    __slots__ = ("_connection", "_ended", "_outlet")
-
-    def __init__(
-        self,
-        connection: Http1Connection,
-        request: Request,
-        headers: tuple[tuple[str, str], ...],
-    ) -> None:
-        super().__init__(connection.service, request, headers)
-        self._connection = connection
-        self._outlet: Http1Outlet | None = None
-        self._ended = False
-
-    @property
-    def last_heard(self) -> float:
-        """When the client was last sent anything."""
-        return max(self.heard, self._outlet.heard) if self._outlet is not None else self.heard
-
-    def send_head(self, headers: Iterable[tuple[str, str]], opening: bytes) -> None:
-        wire = self._connection.wire
-        head = wire.open(200, list(headers))
-        if self.request.method != "HEAD":
-            head += wire.frame(opening)
-        self._connection.outbox.write(head)
-
-    async def write(self, payload: bytes) -> None:
-        outbox = self._connection.outbox
-        if self._connection.left or self._ended:
-            raise StreamClosed("the stream is over")
-        self.heard = trio.current_time()
-        outbox.write(self._connection.wire.frame(payload))
-        try:
-            await outbox.drained()
-        except Broken:
-            raise StreamClosed("the client left") from None
-
-    async def respond(self, response: Response) -> None:
-        self._ended = True
-        self._connection.outbox.write(self._connection.wire.respond(response))
-        await trio.lowlevel.checkpoint()
-
-    async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
-        with self.following_from(hub, selectors, cursor):
-            await trio.sleep_forever()
-
-    @contextmanager
-    def following_from(
-        self, hub: Hub, selectors: frozenset[str], cursor: int
-    ) -> Generator[None, None, None]:
-        """Have the hub write to this stream for as long as the block lasts."""
-        outlet = self._outlet = Http1Outlet(self._connection, hub, selectors, cursor)
-        outlet.heard = self.heard
-        self.following = True
-        outlet.start()
-        try:
-            yield
-        finally:
-            outlet.stop()
-            self.following = False
-
-    def end(self) -> None:
-        if self._ended or self._connection.left:
-            return
-        self._ended = True
-        connection = self._connection
-        if self.service.draining:
-            connection.outbox.write(connection.wire.frame(self.service.farewell()))
-        connection.outbox.write(connection.wire.end())
-
-    def abort(self) -> None:
-        # On HTTP/1.1 the missing last chunk tells the client (RFC 9112, 8).
-        self._ended = True
-        self._connection.wire.close_after()
-
-
-class Http1Outlet(Outlet):
-    """One follower on one connection."""
-
-    __slots__ = ("_catching_up", "_connection", "_hub")
-
-    def __init__(
-        self, connection: Http1Connection, hub: Hub, selectors: frozenset[str], cursor: int
-    ) -> None:
-        super().__init__(selectors, connection.wire.frame, cursor)
-        self._connection = connection
-        self._hub = hub
-        self._catching_up: trio.CancelScope | None = None
-
-    def start(self) -> None:
-        """Join the live ones if there is nothing to catch up with, else catch up first."""
-        if self.cursor == self._hub.log.head:
-            self._hub.join(self)
-        else:
-            self._fall_behind()
-
-    def stop(self) -> None:
-        """Receive no more."""
-        self._hub.leave(self)
-        if self._catching_up is not None:
-            self._catching_up.cancel()
-
-    def deliver(self, framed: bytes, stop: int) -> None:
-        outbox = self._connection.outbox
-        if outbox.clear:
-            self.cursor = stop
-            if outbox.write(framed):
-                return
-        self._hub.leave(self)
-        self._fall_behind()
-
-    def _fall_behind(self) -> None:
-        self._catching_up = trio.CancelScope()
-        self._connection.start_soon(self._catch_up, self._catching_up)
-
-    async def _catch_up(self, scope: trio.CancelScope) -> None:
-        outbox, hub = self._connection.outbox, self._hub
-        with scope:
-            while True:
-                try:
-                    await outbox.drained()
-                except Broken:
-                    return
-                payload, self.cursor = hub.read(
-                    self.selectors, self.cursor, max_bytes=CATCH_UP_BYTES
-                )
-                if not payload:
-                    self._catching_up = None
-                    hub.join(self)
-                    return
-                self.heard = trio.current_time()
-                outbox.write(self.frame(payload))
-
-    def __len__(self) -> int:
-        return 1

@@ -47,7 +47,7 @@ class Http2Connection:
         self.followers = Followers(self)
         self.exchanges: dict[int, Http2Exchange] = {}
         """Streams that a task answers, by id."""
-        self.widest_window = wire.h2.outbound_flow_control_window
+        self.widest_window = wire.connection_window
         """The most that the client has been willing to have under way."""
         self._window_opened = trio.Event()
         self._scope = trio.CancelScope()
@@ -71,7 +71,7 @@ class Http2Connection:
                 try:
                     await self._converse(first)
                 finally:
-                    self.followers.clear()
+                    self._stop_followers()
                 nursery.cancel_scope.cancel()
 
     def tick(self, now: float) -> None:
@@ -96,8 +96,7 @@ class Http2Connection:
         """Announce the end and end followers at once; handlers may finish."""
         self._draining = True
         self.wire.shutdown()
-        for stream_id in self.followers:
-            self.stop(stream_id)
+        self._stop_followers()
         self.flush()
         self.stream_ended()
 
@@ -121,7 +120,7 @@ class Http2Connection:
         client_is_there = True
         with self._reading:
             client_is_there = await self._read(first)
-        self.followers.clear()
+        self._stop_followers()
         self.stop_handlers()
         if client_is_there:
             self.wire.close()
@@ -158,9 +157,7 @@ class Http2Connection:
             case Left(stream_id):
                 self.stop(stream_id)
             case WindowOpened():
-                self.widest_window = max(
-                    self.widest_window, self.wire.h2.outbound_flow_control_window
-                )
+                self.widest_window = max(self.widest_window, self.wire.connection_window)
                 self._window_opened.set()
                 self._window_opened = trio.Event()
             case Pong():
@@ -289,6 +286,10 @@ class Http2Connection:
         elif self.followers.end(stream_id):
             self.service.stream_closed()
             self.stream_ended()
+
+    def _stop_followers(self) -> None:
+        for stream_id in self.followers:
+            self.stop(stream_id)
 
     def stream_ended(self) -> None:
         """Note that a follower or an exchange is over."""
