@@ -257,6 +257,17 @@ class TestTheBound:
         with pytest.raises(EventTooLarge, match="data is larger than the 7 bytes"):
             decoder.feed(b"data:ab\n")
 
+    def test_the_line_ends_within_data_count(self) -> None:
+        assert Decoder(max_event_bytes=7).feed(b"data\n" * 7 + b"\n") == [Event("\n" * 6)]
+        with pytest.raises(EventTooLarge, match="data is larger"):
+            Decoder(max_event_bytes=7).feed(b"data\n" * 8)
+
+    def test_a_refused_line_has_no_effect(self) -> None:
+        decoder = Decoder(max_event_bytes=7)
+        with pytest.raises(EventTooLarge):
+            decoder.feed(b"retry: 10\n")
+        assert decoder.retry is None
+
     def test_many_events_within_it_are_no_matter(self) -> None:
         assert len(Decoder(max_event_bytes=7).feed(b"data: a\n\n" * 1000)) == 1000
 
