@@ -6,12 +6,17 @@ Bottom layer: knows nothing of sockets, h11, h2 or Trio. The wire modules make a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, overload
 from urllib.parse import parse_qsl, unquote
 
-__all__ = ["Headers", "Peer", "Protocol", "Request", "Response"]
+__all__ = ["Headers", "Peer", "Protocol", "Request", "Response", "check_headers"]
+
+# RFC 9110, 5.6.2 and 5.5.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_A_VALUE = re.compile(r"[\0\r\n]|\A[ \t]|[ \t]\Z")
 
 Protocol = Literal["HTTP/1.0", "HTTP/1.1", "HTTP/2"]
 
@@ -143,17 +148,32 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A finite answer: a status, a body, and headers beside those the server adds itself."""
+    """A finite answer: a status, a body, and headers beside those the server adds itself.
+
+    Raises ValueError for a header that would be malformed or break out of its line.
+    """
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_headers(self.headers)
 
     @classmethod
     def text(cls, status: int, message: str, *headers: tuple[str, str]) -> Response:
         """Make a short plain-text answer; a line end is added."""
         content_type = ("content-type", "text/plain; charset=utf-8")
         return cls(status, message.encode() + b"\n", (content_type, *headers))
+
+
+def check_headers(headers: Iterable[tuple[str, str]]) -> None:
+    """Raise ValueError for a header that must not be sent (RFC 9110, 5.1 and 5.5)."""
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is no header name")
+        if _NOT_IN_A_VALUE.search(value):
+            raise ValueError(f"{name}: a line break, a NUL or space around the value {value!r}")
 
 
 def _text(value: bytes) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from .cors import Cors
-from .message import Request, Response
+from .message import Request, Response, check_headers
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -38,13 +38,20 @@ STREAM_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """Stream what a hub publishes on these topics."""
+    """Stream what a hub publishes on these topics.
+
+    Raises InvalidTopic, and ValueError for a header that must not be sent.
+    """
 
     hub: Hub
     topics: tuple[str, ...]
     last_event_id: str | None = None
     """Where to resume; None starts with what is published next."""
     headers: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        self.hub.selectors(self.topics)
+        check_headers(self.headers)
 
 
 @dataclass(frozen=True, slots=True)

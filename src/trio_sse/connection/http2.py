@@ -207,10 +207,13 @@ class Http2Connection:
 
     def respond(self, stream_id: int, response: Response, *, head_only: bool = False) -> None:
         """Send a finite answer, in a task of its own if it does not fit the client's window."""
-        headers = response.headers
-        if response.status not in (204, 304):
-            headers = (*headers, ("content-length", str(len(response.body))))
-        body = b"" if head_only else response.body
+        headers, body = response.headers, response.body
+        if response.status in (204, 304):
+            body = b""
+        else:
+            headers = (*headers, ("content-length", str(len(body))))
+        if head_only:
+            body = b""
         self.respond_head(stream_id, response.status, headers, end=not body)
         taken = self.wire.send(stream_id, body)
         if taken < len(body):
