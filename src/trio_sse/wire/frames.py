@@ -5,9 +5,9 @@ know beforehand which streams a frame concerns, and a frame that is too long mus
 by its header: h2 first waits for the whole of it, up to 16 MiB. So the cutting is done here,
 and h2 is given one whole frame at a time (0.7 µs more a frame than all at once).
 
-Owns: the client's preface, the length limit, the bytes of an unfinished frame. Refuses: a
-wrong preface, a first frame that is not SETTINGS, and frames over the length we allow, which
-come out as a `Violation`; nothing comes out after one. Knows nothing of what is in a frame.
+Owns: the client's preface, the length limits, the bytes of an unfinished frame. Refuses: a
+wrong preface, a first frame that is not SETTINGS, and what is longer than we allow. That comes
+out as a `Violation`, and nothing after it. Knows nothing of what is in a frame.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ are small; longer frames would only hold up the others'."""
 
 SETTINGS = 4
 WINDOW_UPDATE = 8
+CONTINUATION = 9
 ACK = 1
 
 _HEADER = struct.Struct(">HBBBL")
@@ -51,9 +52,11 @@ class Violation(NamedTuple):
 class Cutter:
     """Bytes in, frames out. Holds at most one unfinished frame: 16 KiB and its header."""
 
-    __slots__ = ("_expects", "_partial")
+    __slots__ = ("_expects", "_longest_section", "_partial", "_section")
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_section_bytes: int) -> None:
+        self._longest_section = max_section_bytes
+        self._section = 0
         self._partial = b""
         self._expects: Literal["preface", "settings", "frames", "nothing"] = "preface"
 
@@ -65,15 +68,14 @@ class Cutter:
         while self._expects in ("settings", "frames") and len(data) - at >= _HEADER.size:
             high, low, kind, flags, stream_id = _HEADER.unpack_from(data, at)
             length = high << 8 | low
-            if self._expects == "settings" and (kind != SETTINGS or flags & ACK):
-                self._refuse(found, ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-            elif length > MAX_FRAME_SIZE:
-                reason = f"a frame of {length} bytes is longer than the {MAX_FRAME_SIZE} allowed"
-                self._refuse(found, ErrorCodes.FRAME_SIZE_ERROR, reason)
+            violation = self._violation(kind, flags, length)
+            if violation is not None:
+                self._refuse(found, violation)
             elif len(data) - at < _HEADER.size + length:
                 break
             else:
                 self._expects = "frames"
+                self._section = length + (self._section if kind == CONTINUATION else 0)
                 whole = data[at : at + _HEADER.size + length]
                 # The highest bit is reserved and ignored (RFC 9113, 4.1).
                 found.append(Frame(kind, flags, stream_id & 0x7FFF_FFFF, whole))
@@ -81,17 +83,34 @@ class Cutter:
         self._partial = data[at:] if self._expects != "nothing" else b""
         return found
 
+    def _violation(self, kind: int, flags: int, length: int) -> Violation | None:
+        if self._expects == "settings" and (kind != SETTINGS or flags & ACK):
+            return Violation(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        if length > MAX_FRAME_SIZE:
+            reason = f"a frame of {length} bytes is longer than the {MAX_FRAME_SIZE} allowed"
+            return Violation(ErrorCodes.FRAME_SIZE_ERROR, reason)
+        if kind == SETTINGS and flags & ACK and length:
+            # RFC 9113, 6.5; h2 calls it a PROTOCOL_ERROR.
+            reason = f"a SETTINGS acknowledgement has {length} bytes and must have none"
+            return Violation(ErrorCodes.FRAME_SIZE_ERROR, reason)
+        if kind == CONTINUATION and self._section + length > self._longest_section:
+            # h2 allows 64 frames, a megabyte, and the time to decode it grows with its square.
+            reason = f"a field section is longer than the {self._longest_section} bytes allowed"
+            return Violation(ErrorCodes.ENHANCE_YOUR_CALM, reason)
+        return None
+
     def _skip_preface(self, data: bytes, found: list[Frame | Violation]) -> int:
         """Return where the frames begin in `data`."""
         if self._expects != "preface":
             return 0
         if not PREFACE.startswith(data[: len(PREFACE)]):
-            self._refuse(found, ErrorCodes.PROTOCOL_ERROR, "this is not HTTP/2's preface")
+            reason = "this is not HTTP/2's preface"
+            self._refuse(found, Violation(ErrorCodes.PROTOCOL_ERROR, reason))
         elif len(data) >= len(PREFACE):
             self._expects = "settings"
             return len(PREFACE)
         return 0
 
-    def _refuse(self, found: list[Frame | Violation], code: ErrorCodes, reason: str) -> None:
-        found.append(Violation(code, reason))
+    def _refuse(self, found: list[Frame | Violation], violation: Violation) -> None:
+        found.append(violation)
         self._expects = "nothing"

@@ -140,9 +140,8 @@ class Group:
 
     def settle(self, stream_id: int) -> None:
         """Tell h2 the true window of a stream of the group: limit - sent."""
-        stream = self._h2.streams.get(stream_id)
-        if stream is not None:
-            stream.outbound_flow_control_window = self._limits[stream_id] - self._sent
+        window = self._limits[stream_id] - self._sent
+        self._h2.streams[stream_id].outbound_flow_control_window = window
 
     def refresh(self, stream_id: int) -> None:
         """Take over from h2 the window of a stream of the group, after it has changed."""

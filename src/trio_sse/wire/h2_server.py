@@ -6,14 +6,21 @@ Owns which of h2's checks are on and what our SETTINGS say. Header fields are ch
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack.exceptions import HPACKError, OversizedHeaderListError
+from hpack.hpack import Decoder
+from hpack.struct import HeaderTuple
 
 from ..limits import Limits
 from .frames import MAX_FRAME_SIZE, PREFACE
 
-__all__ = ["H2Server"]
+__all__ = ["H2Server", "most_header_bytes"]
 
 _CONFIGURATION = H2Configuration(
     client_side=False,
@@ -26,6 +33,33 @@ _CONFIGURATION = H2Configuration(
 
 _CLOSED_KEPT = 64
 """Closed streams, some 500 bytes each, that h2 may keep until it walks over all streams."""
+
+
+def most_header_bytes(limits: Limits) -> int:
+    """Return how long a field section may be to be read at all, in bytes.
+
+    Twice what is allowed is still read, and answered 431. Beyond, reading would end in the
+    middle of the section: HPACK's state is lost, and with it the connection.
+    """
+    return 2 * limits.max_header_bytes
+
+
+class CompressionError(ProtocolError):
+    """A field section is not HPACK."""
+
+    error_code = ErrorCodes.COMPRESSION_ERROR
+
+
+class _Decoder(Decoder):
+    """HPACK's decoder, whose errors have the code of RFC 9113, 4.3; h2 gives another."""
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
+        try:
+            return super().decode(data, raw)
+        except OversizedHeaderListError:
+            raise
+        except HPACKError as error:
+            raise CompressionError(str(error)) from error
 
 
 class H2Server(H2Connection):
@@ -52,9 +86,8 @@ class H2Server(H2Connection):
                 SettingCodes.MAX_FRAME_SIZE: MAX_FRAME_SIZE,
             },
         )
-        # Twice what is allowed is still read, and answered 431. Beyond, reading ends in the
-        # middle of a section, HPACK's state is lost, and with it the connection.
-        self.decoder.max_header_list_size = 2 * limits.max_header_bytes
+        self.decoder = _Decoder()
+        self.decoder.max_header_list_size = most_header_bytes(limits)
         # The cutter takes the client's preface; h2 waits for one all the same.
         self.receive_data(PREFACE)
 

@@ -41,7 +41,7 @@ from . import Refused
 from .fields import read_request, write_head
 from .frames import ACK, SETTINGS, WINDOW_UPDATE, Cutter, Frame, Violation
 from .group import Group
-from .h2_server import H2Server
+from .h2_server import H2Server, most_header_bytes
 from .happenings import Asked, Gone, Happening, Left, Pong, RefusedStream, WindowOpened
 from .uploads import Overrun, Uploads
 
@@ -89,7 +89,7 @@ class Http2:
         self._limits = limits
         self._peer = peer
         self._scheme = scheme
-        self._cutter = Cutter()
+        self._cutter = Cutter(max_section_bytes=most_header_bytes(limits))
         self._uploads = Uploads(limits.max_body_bytes)
         self._output = b""
         self._last_asked = 0
