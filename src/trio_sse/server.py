@@ -114,26 +114,23 @@ class Server:
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:
         """Serve until cancelled or drained."""
         async with trio.open_nursery() as nursery:
-            accepting = trio.CancelScope()
-            for listener in self._listeners:
-                nursery.start_soon(self._accept, listener, nursery, accepting)
-            nursery.start_soon(self._tick)
-            task_status.started(self)
-            await self._drain_asked.wait()
-            accepting.cancel()
+            async with trio.open_nursery() as accepting:
+                for listener in self._listeners:
+                    accepting.start_soon(self._accept, listener, nursery)
+                nursery.start_soon(self._tick)
+                task_status.started(self)
+                await self._drain_asked.wait()
+                accepting.cancel_scope.cancel()
             await self._drain()
             nursery.cancel_scope.cancel()
 
     # -- accepting --------------------------------------------------------------------
 
-    async def _accept(
-        self, listener: Listener, nursery: trio.Nursery, accepting: trio.CancelScope
-    ) -> None:
+    async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
         try:
-            with accepting:
-                while True:
-                    await trio.lowlevel.wait_readable(listener.sock)
-                    await self._accept_batch(listener, nursery)
+            while True:
+                await trio.lowlevel.wait_readable(listener.sock)
+                await self._accept_batch(listener, nursery)
         finally:
             listener.close()
 

@@ -1,0 +1,182 @@
+"""The server that strangers meet: the hub's path, streaming handlers, and finite answers.
+
+Owns what it serves and that it runs for a block. Everything in it is real; a test looks at
+`site.hub` and `site.server` in its own Trio loop while strangers are outside.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+import trustme
+
+from trio_sse import (
+    Bind,
+    Cors,
+    Event,
+    Follow,
+    Hub,
+    Limits,
+    Request,
+    Response,
+    Routes,
+    Server,
+    Stream,
+    open_hub,
+    serve,
+)
+from trio_sse.mercure import PATH, PublishFrom, mount
+from trio_sse.tls import server_context
+
+__all__ = ["PATIENCE", "Certificate", "Site", "open_site", "until"]
+
+PATIENCE = 20.0
+"""Seconds after which a test that waits for something has failed: never reached when all is
+well, so generous."""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let everyone else run until the condition holds; fail after a while."""
+    with trio.fail_after(PATIENCE):
+        while not condition():
+            await trio.lowlevel.checkpoint()
+
+
+@dataclass
+class Site:
+    """A running server, its hub, and what its handlers have seen."""
+
+    hub: Hub
+    routes: Routes
+    server: Server = field(init=False)
+    held: int = 0
+    """Handlers of /hold that run now."""
+
+    @property
+    def url(self) -> str:
+        """The first address as a URL without a path."""
+        return str(self.server.addresses[0])
+
+    @property
+    def port(self) -> int:
+        return self.server.addresses[0].port
+
+    def hub_url(self, *topics: str) -> str:
+        """Where these topics are followed."""
+        return f"{self.url}{PATH}?{'&'.join(f'topic={topic}' for topic in topics)}"
+
+    async def followed(self, subscribers: int = 1) -> None:
+        """Wait until so many stand at the head of the log."""
+        await until(lambda: self.hub.statistics().subscribers == subscribers)
+
+    async def emptied(self) -> None:
+        """Wait until the server holds no connection and no stream."""
+        await until(
+            lambda: (
+                self.server.statistics().connections == 0 and self.server.statistics().streams == 0
+            )
+        )
+
+    async def tell(self, stream: Stream) -> None:
+        """Stream what was asked, as the handler sees it."""
+        request = stream.request
+        told = {
+            "method": request.method,
+            "protocol": request.protocol,
+            "body": request.body.decode(),
+            "last_event_id": request.last_event_id,
+            "peer": request.peer.host,
+            "authority": request.authority,
+            "cookies": request.cookies,
+        }
+        await stream.send(Event(json.dumps(told)))
+
+    async def count(self, stream: Stream) -> None:
+        """Stream 0, 1, … and end."""
+        for number in range(int(stream.params["stop"])):
+            await stream.send(Event(str(number), id=str(number)))
+
+    async def hold(self, stream: Stream) -> None:
+        """Stream one event and never end."""
+        self.held += 1
+        try:
+            await stream.send("held")
+            await trio.sleep_forever()
+        finally:
+            self.held -= 1
+
+    async def refuse(self, stream: Stream) -> Response:
+        """Decide, after some thought, against a stream."""
+        await trio.lowlevel.checkpoint()
+        return Response.text(403, "Not for you.")
+
+    async def fail(self, stream: Stream) -> None:
+        """Send an event and raise."""
+        await stream.send("so far so good")
+        raise RuntimeError("the handler has a defect")
+
+    def follow(self, request: Request) -> Follow:
+        """Follow whatever the query names, unchecked: an endpoint with a defect."""
+        return Follow(self.hub, tuple(request.query_all("topic")), request.last_event_id)
+
+
+@asynccontextmanager
+async def open_site(
+    *binds: Bind,
+    limits: Limits | None = None,
+    cors: Cors | None = None,
+    publish_from: PublishFrom = "loopback",
+    max_events: int = 10_000,
+) -> AsyncIterator[Site]:
+    """Serve for the length of the block; a free port of 127.0.0.1 if no place is named."""
+    limits = limits or Limits()
+    async with open_hub(max_events=max_events) as hub, trio.open_nursery() as nursery:
+        site = Site(hub, Routes(cors))
+        mount(site.routes, hub, publish_from=publish_from, limits=limits)
+        site.routes.get("/tell", site.tell)
+        site.routes.post("/tell", site.tell)
+        site.routes.get("/count/{stop}", site.count)
+        site.routes.get("/hold", site.hold)
+        site.routes.get("/refused", site.refuse, eager=False)
+        site.routes.get("/fail", site.fail)
+        site.routes.get("/unchecked", site.follow)
+        site.routes.get("/enough", lambda request: Response(204))
+        site.routes.get("/page", lambda request: Response.text(200, "A page."))
+        site.server = await nursery.start(
+            serve, site.routes, list(binds) or Bind(port=0), limits
+        )
+        yield site
+        nursery.cancel_scope.cancel()
+
+
+class Certificate:
+    """A certificate for localhost, 127.0.0.1 and ::1, and the authority that issued it."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        leaf = authority.issue_cert("localhost", "127.0.0.1", "::1")
+        self.ca = folder / "ca.pem"
+        """For clients to trust."""
+        self.chain = folder / "chain.pem"
+        self.key = folder / "key.pem"
+        authority.cert_pem.write_to_path(str(self.ca))
+        leaf.private_key_pem.write_to_path(str(self.key))
+        for pem in leaf.cert_chain_pems:
+            pem.write_to_path(str(self.chain), append=True)
+
+    def server(self) -> ssl.SSLContext:
+        """Return the server's side, as the library makes it of files."""
+        return server_context(self.chain, self.key)
+
+    def client(self, *protocols: str) -> ssl.SSLContext:
+        """Return a client's side, which offers these protocols by ALPN."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        if protocols:
+            context.set_alpn_protocols(protocols)
+        return context
