@@ -129,5 +129,5 @@ def test_a_text_response_says_so_and_ends_its_line() -> None:
     [("x", "a\r\nset-cookie: b"), ("x", "a\0"), ("x", " a"), ("x", "a\t"), ("x:", "a"), ("", "a")],
 )
 def test_a_response_with_a_header_that_must_not_be_sent_is_refused(header: tuple[str, str]) -> None:
-    with pytest.raises(ValueError, match="header name|value"):
+    with pytest.raises(ValueError, match=r"header name|value"):
         Response(200, b"", (header,))

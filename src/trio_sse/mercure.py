@@ -51,7 +51,7 @@ _FORWARDED = (
     "x-real-ip",
 )
 
-# An id with one of these is not something a browser got from here (see `_event`).
+# An id with one of these is not something a client got from here (see `_event`).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _RETRY = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -106,7 +106,10 @@ def _follow(request: Request, hub: Hub, limits: Limits) -> Follow:
     last_event_id = request.last_event_id
     if last_event_id is not None and _CONTROL.search(last_event_id):
         raise _Refusal(400, "Last-Event-ID has control characters in it.")
-    return Follow(hub, topics, last_event_id)
+    try:
+        return Follow(hub, topics, last_event_id)
+    except ValueError as error:  # InvalidTopic: the hub has a bound of its own
+        raise _Refusal(400, str(error)) from None
 
 
 def _publish(
