@@ -1,4 +1,4 @@
-"""Which web pages of other origins may read answers, and what they are told (Fetch, 3.2).
+"""Which web pages of other origins may read answers, and what they are told (Fetch, "CORS protocol").
 
 Pure: origins in, header fields out. An origin is allowed by name or not at all; a page whose
 origin is not allowed gets an ordinary answer without these fields, which its browser then
@@ -79,7 +79,7 @@ class Cors:
         """Return the fields for the answer to a request with this Origin field, or none.
 
         `vary: origin` is always among them, or a cache would hand one origin's answer to
-        another (Fetch, 3.2.5).
+        another (Fetch, "CORS protocol and HTTP caches").
         """
         vary = ("vary", "origin")
         if origin is None or not self.allows(origin):

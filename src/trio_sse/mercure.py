@@ -196,7 +196,7 @@ def _event(form: list[tuple[str, str]]) -> Event:
 def _check_page(request: Request, cors: Cors | None) -> None:
     """Refuse a page in a browser, unless its origin is allowed by name.
 
-    A form needs no preflight, so a browser sends it for any page (Fetch, 2.2.1, "CORS-safelisted"):
+    A form needs no preflight, so a browser sends it for any page (Fetch, "CORS-safelisted"):
     CORS would keep the answer from the page, but not the event from the hub.
     """
     origins = request.headers.get_all("origin")
