@@ -1,4 +1,4 @@
-"""Which web pages of other origins may read answers, and what they are told (Fetch, "CORS protocol").
+"""Which pages of other origins may read answers, and what they are told (Fetch, "CORS protocol").
 
 Pure: origins in, header fields out. An origin is allowed by name or not at all; a page whose
 origin is not allowed gets an ordinary answer without these fields, which its browser then
