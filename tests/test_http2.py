@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from h2.events import InformationalResponseReceived, PingAckReceived
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from http2_client import (
@@ -163,6 +163,7 @@ def test_a_conversation_has_a_bit_of_everything() -> None:
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 400)))
 def test_the_same_happens_however_the_bytes_are_split(sizes: list[int]) -> None:
     client = conversation()
@@ -323,6 +324,28 @@ def test_an_upload_that_the_client_breaks_off_was_never_asked() -> None:
         client.h2.reset_stream(stream_id, CANCEL)
         assert client.exchange() == []
     assert client.server.stream_count == 0
+
+
+def test_an_upload_that_the_server_breaks_off_is_let_go() -> None:
+    client = Client(Limits(max_body_bytes=1000))
+    for _ in range(10):
+        stream_id = client.ask(POST, end=False)
+        client.h2.send_data(stream_id, b"x" * 900)
+        client.exchange()
+        client.server.reset(stream_id, CANCEL)
+        client.exchange()
+        assert client.reset_code(stream_id) == CANCEL
+    assert client.server.stream_count == 0
+
+
+def test_padding_is_acknowledged_as_well(client: Client) -> None:
+    stream_id = client.ask(POST, end=False)
+    for _ in range(1000):  # with a window of 65,535 bytes
+        client.h2.send_data(stream_id, b"x", pad_length=255)
+        client.exchange()
+    client.h2.end_stream(stream_id)
+    client.exchange()
+    assert len(client.asked(stream_id).request.body) == 1000
 
 
 def test_a_stream_over_the_limit_is_refused_until_another_ends() -> None:

@@ -2,8 +2,8 @@
 
 Owns the checks of RFC 9113, 8.2 and 8.3. h2 has them as well, but there one malformed
 request ends the connection and so every stream on it, whereas RFC 9113, 8.1.1 asks to end
-the stream; behind a proxy these are other people's. They also take 25 µs of h2's 70 µs
-for a browser's request, and 4 µs here, where a regular expression looks at a whole value.
+the stream; behind a proxy these are other people's. For a browser's request they take 18 µs
+in h2, which looks at each byte, and 6 µs here, where a regular expression does.
 
 Refuses: what is malformed (400), tunnels (501), a section over the limit (431), a body
 that is announced to be over it (413).
@@ -26,7 +26,7 @@ Field = tuple[bytes, bytes]
 # RFC 9110, 5.6.2, in lower case only (RFC 9113, 8.2.1).
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 # RFC 9113, 8.2.1: no NUL, LF, CR anywhere, no space or tab at the ends.
-_BAD_VALUE = re.compile(rb"[\0\r\n]|\A[ \t]|[ \t]\Z")
+_VALUE = re.compile(rb"(?![ \t])[^\0\r\n]*(?<![ \t])")
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Visible ASCII, no fragment: what HTTP/1.1's request line allows, since it may end up in one.
 _PATH = re.compile(rb"/[!\"$-~]*")
@@ -59,7 +59,7 @@ def read_request(
     regular: list[Field] = []
     for field in fields:
         name, value = field
-        if _BAD_VALUE.search(value):
+        if not _VALUE.fullmatch(value):
             return Refused(
                 400, f"The value of the field {_shown(name)} has a character it must not."
             )
@@ -98,7 +98,7 @@ def write_head(status: int, headers: Iterable[tuple[str, str]]) -> list[Field]:
     fields = [(b":status", b"%d" % status)]
     for name, value in headers:
         field = name.lower().encode(), value.encode()
-        if not _NAME.fullmatch(field[0]) or _BAD_VALUE.search(field[1]):
+        if not _NAME.fullmatch(field[0]) or not _VALUE.fullmatch(field[1]):
             raise ValueError(f"the response field {name!r}: {value!r} is malformed")
         if field[0] not in _CONNECTION_SPECIFIC:
             fields.append(field)
