@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import click
 
 from .. import __version__
@@ -36,11 +33,6 @@ def run() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough (`trio-sse listen … | head`). What is still
-        # buffered must not be written at exit, which would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except BaseExceptionGroup as group:
         # Ctrl-C inside a nursery; anything beside it is a defect and is shown.
         if group.split(KeyboardInterrupt)[1] is not None:

@@ -9,6 +9,7 @@ Refuses: letting an event's text drive the terminal (escape sequences are shown,
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -82,6 +83,10 @@ def listen(
         trio.run(follow)
     except (client.Refused, client.Away) as error:
         raise failure(error) from error
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`trio-sse listen … | head`). What is still
+        # buffered must not be written at exit, which would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -95,13 +100,19 @@ def show(event: Event, style: Style) -> bool:
     data = event.data or ""
     if style == "json":
         value = {"id": event.id, "type": event.type, "data": data}
-        click.echo(json.dumps(value, ensure_ascii=False))
+        write_line(json.dumps(value, ensure_ascii=False))
         return True
     if event.type == GAP_TYPE:
         click.secho(gap(data), err=True, fg="yellow")
         return False
-    click.echo(data if style == "plain" else pretty(event, datetime.now()))
+    write_line(data if style == "plain" else pretty(event, datetime.now()))
     return True
+
+
+def write_line(text: str) -> None:
+    """Print `text` at once, and as it is: click.echo takes escape sequences out for a pipe."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def pretty(event: Event, now: datetime, style: Callable[..., str] = click.style) -> str:

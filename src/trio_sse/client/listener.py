@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import httpx
 import trio
 
 from ..event import Decoder, Event, EventTooLarge
-from .request import Away, Refused, send, shown, trouble
+from .request import BROKEN, Away, Refused, abandon, send, shown, trouble
 
 __all__ = ["Backoff", "Listener"]
 
@@ -81,7 +81,7 @@ class Listener:
         self._ready: deque[Event] = deque()
         self._told = ""
         self._response: httpx.Response | None = None
-        self._chunks: AsyncGenerator[bytes, None] | None = None
+        self._chunks: AsyncIterator[bytes] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -122,7 +122,7 @@ class Listener:
                 raise
             await self._wait("The stream ended.")
             return
-        except httpx.TransportError as error:
+        except BROKEN as error:
             raise trouble(error, self._url) from error
         before = self._decoder.last_event_id
         try:
@@ -135,7 +135,7 @@ class Listener:
         if self._decoder.retry is not None:
             self._backoff.first = self._decoder.retry / 1000
 
-    async def _connect(self) -> AsyncGenerator[bytes, None]:
+    async def _connect(self) -> AsyncIterator[bytes]:
         headers = {
             b"accept": b"text/event-stream",
             # A compressor anywhere in between would hold events back.
@@ -159,8 +159,7 @@ class Listener:
         self._backoff.succeeded()
         self._told = ""
         self._decoder = Decoder(max_event_bytes=MAX_EVENT)
-        # Documented as an iterator; it is a generator, which Trio wants closed.
-        return cast("AsyncGenerator[bytes, None]", response.aiter_bytes())
+        return response.aiter_bytes()
 
     async def _wait(self, reason: str, at_least: float = 0.0) -> None:
         pause = self._backoff.failed(at_least)
@@ -172,7 +171,7 @@ class Listener:
 
     async def _hang_up(self) -> None:
         if self._chunks is not None:
-            await self._chunks.aclose()
+            await abandon(self._chunks)
         if self._response is not None:
             await self._response.aclose()
         self._chunks = self._response = None

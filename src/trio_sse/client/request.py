@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, suppress
-from typing import cast
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
+import h2.exceptions
 import httpx
+import trio
 
 __all__ = [
+    "BROKEN",
     "Away",
     "Refused",
+    "abandon",
     "hub_url",
     "open_client",
     "post",
@@ -43,6 +46,11 @@ LONGEST_RETRY_AFTER = 600.0
 
 REASON_BYTES = 2000
 """What is read of an error's body, to be quoted."""
+
+
+BROKEN = (httpx.TransportError, h2.exceptions.H2Error)
+"""What httpx raises for trouble with the server. h2's errors slip through it, such as that for
+what a server still sends on its streams after GOAWAY, which h2 does not accept."""
 
 
 class Away(Exception):
@@ -106,7 +114,7 @@ async def send(
         response = await client.send(request, stream=True, follow_redirects=follow_redirects)
     except httpx.TooManyRedirects as error:
         raise Refused(f"{shown(request.url)} redirects in circles.") from error
-    except httpx.TransportError as error:
+    except BROKEN as error:
         raise trouble(error, request.url) from error
     if response.is_success:
         return response
@@ -127,19 +135,31 @@ async def post(client: httpx.AsyncClient, url: httpx.URL, form: dict[str, str]) 
     response = await send(client, client.build_request("POST", url, data=form))
     try:
         body = await response.aread()
-    except httpx.TransportError as error:
+    except BROKEN as error:
         raise trouble(error, url) from error
     return body.decode(errors="replace").strip()
+
+
+async def abandon(chunks: AsyncIterator[bytes]) -> None:
+    """Stop reading a response somewhere in the middle.
+
+    httpx reads through six async generators, and closing the outermost leaves the others to
+    the garbage collector, about which Trio complains. A cancelled read ends them all.
+    """
+    with trio.CancelScope() as scope, suppress(*BROKEN):
+        scope.cancel()
+        async for _ in chunks:
+            pass
 
 
 async def _quote(response: httpx.Response) -> str:
     """Return the server's own sentence if it wrote one in plain text, else name the status."""
     body = b""
-    chunks = cast("AsyncGenerator[bytes, None]", response.aiter_bytes(REASON_BYTES))
-    async with aclosing(chunks):
-        # Who breaks off in the middle of an explanation has given its status all the same.
-        with suppress(httpx.TransportError):
-            body = await anext(chunks, b"")
+    chunks = response.aiter_bytes(REASON_BYTES)
+    # Who breaks off in the middle of an explanation has given its status all the same.
+    with suppress(*BROKEN):
+        body = await anext(chunks, b"")
+    await abandon(chunks)
     answer = f"{shown(response.request.url)} answered {response.status_code}"
     answer = f"{answer} {response.reason_phrase}".rstrip()
     if response.has_redirect_location:
@@ -157,7 +177,7 @@ def _retry_after(response: httpx.Response) -> float:
     return min(float(text), 600.0) if text.isascii() and text.isdigit() else 0.0
 
 
-def trouble(error: httpx.TransportError, url: httpx.URL) -> Away | Refused:
+def trouble(error: Exception, url: httpx.URL) -> Away | Refused:
     """Say what is behind httpx's exception, which often has no text of its own."""
     origin = f"{url.scheme}://{url.netloc.decode()}"
     for cause in _causes(error):
