@@ -26,6 +26,10 @@ __all__ = ["Followers", "GroupOutlet"]
 CATCH_UP_BYTES = 64 * 1024
 """What a straggler is sent at a time."""
 
+GROUP_WRITE_BYTES = 1024 * 1024
+"""What a group is sent in one buffer. A large event for many streams would be copied that many
+times at once; beyond this its streams go on alone, each with one copy at a time."""
+
 
 class Followers:
     """Who follows what on one connection, by stream id. Nothing here blocks."""
@@ -210,6 +214,8 @@ class GroupOutlet(Outlet):
         self._connection.start_soon(self._catch_up)
 
     def _send(self, payload: bytes) -> bool:
+        if len(payload) * len(self.group) > GROUP_WRITE_BYTES:
+            return False
         frames = self.group.frames(payload)
         if frames is None:
             return False
@@ -222,6 +228,11 @@ class GroupOutlet(Outlet):
         if primary is not self and self.hub.cursor_of(primary) == self.hub.cursor_of(self):
             followers.move(self, primary)
 
+    @property
+    def _room(self) -> int:
+        """How many bytes to all streams together may go through at once, sooner or later."""
+        return min(self._connection.widest_window, GROUP_WRITE_BYTES)
+
     async def _catch_up(self) -> None:
         connection = self._connection
         while self.group:
@@ -230,7 +241,7 @@ class GroupOutlet(Outlet):
             except Broken:
                 return
             # As many events as the connection's window lets through, but one at least.
-            most = min(CATCH_UP_BYTES, connection.widest_window // max(1, len(self.group)))
+            most = min(CATCH_UP_BYTES, self._room // max(1, len(self.group)))
             payload, cursor = self.hub.read(self.selectors, self.cursor, max_bytes=most)
             if not payload:
                 self.go_live()
@@ -244,7 +255,7 @@ class GroupOutlet(Outlet):
     async def _make_room(self, length: int) -> None:
         connection = self._connection
         slow = self.group.shut(length)
-        if not slow and length * len(self.group) <= connection.widest_window:
+        if not slow and length * len(self.group) <= self._room:
             # The client has let as much through before: likely it will again, as it reads.
             timeout = connection.service.limits.write_timeout
             if await connection.window_opened(trio.current_time() + timeout):
