@@ -177,6 +177,11 @@ def test_without_cryptography_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
         self_signed()
 
 
+def test_a_host_that_can_be_in_no_certificate_is_named() -> None:
+    with pytest.raises(TlsError, match=r"^No certificate can be made for 'bücher\.test': "):
+        self_signed(["bücher.test"])
+
+
 def test_a_missing_certificate_is_named(files: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(TlsError, match=r"the certificate .*nowhere.pem: No such file"):
         server_context(tmp_path / "nowhere.pem", files[1])

@@ -17,6 +17,10 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.x509 import GeneralName
 
 __all__ = ["TlsError", "self_signed", "server_context"]
 
@@ -63,7 +67,7 @@ def self_signed(hosts: Sequence[str] = ("localhost", "127.0.0.1", "::1")) -> ssl
 
     For development: nobody else signed it, so clients must be told to trust it. It is valid
     for 30 days. Writes a temporary file and blocks meanwhile. Raises
-    TlsError if `cryptography` is not installed.
+    TlsError if `cryptography` is not installed, or a host can be in no certificate.
     """
     # A password of the moment makes a file that survives a SIGKILL between the two lines
     # below worthless; load_cert_chain takes nothing but files.
@@ -132,10 +136,7 @@ def _certificate(hosts: Sequence[str], password: str) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "trio-sse, self-signed")])
     now = datetime.now(UTC)
-    alternatives: list[x509.GeneralName] = []
-    for host in hosts:
-        address = _address(host)
-        alternatives.append(x509.DNSName(host) if address is None else x509.IPAddress(address))
+    alternatives = [_general_name(host) for host in hosts]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -157,6 +158,20 @@ def _certificate(hosts: Sequence[str], password: str) -> bytes:
         serialization.BestAvailableEncryption(password.encode()),
     )
     return encrypted + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _general_name(host: str) -> GeneralName:
+    from cryptography.x509 import DNSName, IPAddress
+
+    address = _address(host)
+    if address is not None:
+        return IPAddress(address)
+    try:
+        return DNSName(host)
+    except ValueError as error:
+        raise TlsError(
+            f"No certificate can be made for {host!r}: write the name in ASCII, as DNS has it."
+        ) from error
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

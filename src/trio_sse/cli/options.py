@@ -101,7 +101,7 @@ def limit_options(command: Command) -> Command:
     defaults = Limits()
     for option in reversed(LIMIT_OPTIONS):
         value = getattr(defaults, option.field)
-        default = _binary(value) if option.type is SIZE else value
+        default = f"{value / 2**20:g}MiB" if option.type is SIZE else value
         command = click.option(
             f"--{option.name}",
             type=option.type,
@@ -188,10 +188,3 @@ def _python_types(option: click.Option) -> tuple[tuple[type, ...], str]:
         case click.types.FloatParamType():
             return (int, float), "a number of seconds"
     return (str,), "a list of texts" if option.multiple else "a text"
-
-
-def _binary(size: int) -> str:
-    for unit, name in ((1024**2, "MiB"), (1024, "KiB")):
-        if size % unit == 0:
-            return f"{size // unit}{name}"
-    return str(size)
