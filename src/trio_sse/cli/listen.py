@@ -32,7 +32,7 @@ LOST = re.compile(r'\{\s*"lost"\s*:\s*([0-9]{1,15})\s*\}')
 Style = Literal["pretty", "plain", "json"]
 
 
-@click.command()
+@click.command(short_help="Print the events of a stream.")
 @click.argument("url")
 @click.option("-t", "--topic", "topics", multiple=True, help="Follow this topic. Repeatable.")
 @click.option("--last-id", default="", metavar="ID", help="Begin after the event with this id.")

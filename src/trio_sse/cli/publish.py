@@ -38,7 +38,7 @@ class Fate(Enum):
     """Refused for a reason that every other line would meet as well."""
 
 
-@click.command()
+@click.command(short_help="Publish lines of standard input.")
 @click.argument("url")
 @click.argument("topic")
 @click.option("--data", metavar="TEXT", help="Publish this once, instead of reading lines.")
@@ -55,7 +55,9 @@ def publish(
     retry: int | None,
     insecure: bool,
 ) -> int:
-    """Publish to TOPIC of the hub at URL: tail -F app.log | trio-sse publish localhost:8080 log.
+    """Publish to TOPIC of the hub at URL, whose path may be left out.
+
+    For example: tail -F app.log | trio-sse publish localhost:8080 log
 
     Each line of standard input is the data of one event. While the server is away the lines
     wait for it. With --data, one event is published and its id printed.

@@ -1,7 +1,7 @@
 """`trio-sse serve`: a hub that runs until it is told to stop.
 
-Owns the process around the server: settings, logging, the file limit, signals, and what the
-operator reads. The first SIGTERM or Ctrl-C drains, a second one stops at once.
+Owns the way from settings to a running server, and the sentence for each reason why there is
+none. The first SIGTERM or Ctrl-C drains, a second one stops at once.
 
 Exit codes: 0 after a drain, 1 if it could not start, 2 for wrong settings, 130 and 143 if a
 second Ctrl-C or SIGTERM cut the drain short.
@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import errno
 import logging
-import resource
 import signal
 import ssl
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -29,18 +27,13 @@ from ..limits import Limits
 from ..listening import Bind, BindError
 from ..mercure import PublishFrom, mount
 from ..routes import Routes
-from ..server import Server
 from ..server import serve as run_server
 from ..tls import TlsError, self_signed, server_context
 from .greeting import front_page, healthz, hints
 from .options import SIZE, limit_options, limits_from, read_config
+from .process import Stop, allow_files
 
 __all__ = ["serve"]
-
-logger = logging.getLogger("trio_sse.cli")
-
-SPARE_FILES = 64
-"""Files beside connections: listeners, standard streams, the event loop's own, name look-ups."""
 
 FILE = click.Path(path_type=Path)
 
@@ -58,7 +51,7 @@ class Settings:
     is_self_signed: bool
 
 
-@click.command(context_settings={"auto_envvar_prefix": "TRIO_SSE"})
+@click.command(short_help="Run a hub.", context_settings={"auto_envvar_prefix": "TRIO_SSE"})
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address or name; :: is all.")
 @click.option(
     "--port",
@@ -130,7 +123,7 @@ def serve(ctx: click.Context, /, **options: Any) -> int:
         level=options["log_level"].upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    _allow_files(settings.limits.max_connections + SPARE_FILES)
+    allow_files(settings.limits.max_connections)
     outcome = trio.run(_run, settings)
     if isinstance(outcome, BindError):
         raise click.ClickException(f"{outcome}.{_way_out(outcome, settings)}") from outcome
@@ -208,32 +201,6 @@ async def _run(settings: Settings) -> int | BindError:
     return stop.exit_code
 
 
-class Stop:
-    """What signals do: the first one drains the server, the second one cancels it."""
-
-    def __init__(self) -> None:
-        self.exit_code = 0
-
-    async def watch(
-        self,
-        signals: AsyncIterator[int],
-        server: Server,
-        limits: Limits,
-        serving: trio.CancelScope,
-    ) -> None:
-        """Wait for the signals, and be cancelled once the server has stopped."""
-        await anext(signals)
-        streams = server.statistics().streams
-        click.echo(
-            f"Draining: {streams:,} stream{'' if streams == 1 else 's'}, "
-            f"at most {limits.drain_timeout:g} s; press Ctrl-C again to stop at once.",
-            err=True,
-        )
-        server.drain()
-        self.exit_code = 128 + await anext(signals)
-        serving.cancel()
-
-
 def _way_out(error: BindError, settings: Settings) -> str:
     """Return what the operator can do about it, as a sentence after the error's own."""
     if any(bind.unix and str(error).startswith(bind.unix) for bind in settings.binds):
@@ -243,22 +210,3 @@ def _way_out(error: BindError, settings: Settings) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return " Choose another with --host."
     return ""
-
-
-def _allow_files(wanted: int) -> None:
-    """Raise the limit on open files as far as needed, or say that it is too low.
-
-    Many systems start programs with 1,024 for the sake of select(2), which we do not use.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < wanted:
-        logger.warning(
-            "This process may open %d files, so about %d connections: raise it with ulimit -n, "
-            "or LimitNOFILE= under systemd, or lower --max-connections",
-            allowed,
-            max(allowed - SPARE_FILES, 0),
-        )

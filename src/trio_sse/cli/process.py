@@ -1,0 +1,66 @@
+"""The process around a server: which signals stop it, and how many files it may open."""
+
+from __future__ import annotations
+
+import logging
+import resource
+from collections.abc import AsyncIterator
+
+import click
+import trio
+
+from ..limits import Limits
+from ..server import Server
+
+__all__ = ["Stop", "allow_files"]
+
+logger = logging.getLogger("trio_sse.cli")
+
+SPARE_FILES = 64
+"""Files beside connections: listeners, standard streams, the event loop's own, name look-ups."""
+
+
+class Stop:
+    """What signals do: the first one drains the server, the second one cancels it."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+
+    async def watch(
+        self,
+        signals: AsyncIterator[int],
+        server: Server,
+        limits: Limits,
+        serving: trio.CancelScope,
+    ) -> None:
+        """Wait for the signals, and be cancelled once the server has stopped."""
+        await anext(signals)
+        streams = server.statistics().streams
+        click.echo(
+            f"Draining: {streams:,} stream{'' if streams == 1 else 's'}, "
+            f"at most {limits.drain_timeout:g} s; press Ctrl-C again to stop at once.",
+            err=True,
+        )
+        server.drain()
+        self.exit_code = 128 + await anext(signals)
+        serving.cancel()
+
+
+def allow_files(connections: int) -> None:
+    """Raise the limit on open files to what `connections` need, or say that it is too low.
+
+    Many systems start programs with 1,024 for the sake of select(2), which we do not use.
+    """
+    wanted = connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        logger.warning(
+            "This process may open %d files, so about %d connections: raise it with ulimit -n, "
+            "or LimitNOFILE= under systemd, or lower --max-connections",
+            allowed,
+            max(allowed - SPARE_FILES, 0),
+        )
