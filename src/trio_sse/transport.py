@@ -132,12 +132,16 @@ class TlsTransport:
     __slots__ = ("_socket", "_wants_write", "peer")
 
     def __init__(self, plain: SocketTransport, context: ssl.SSLContext) -> None:
-        self._socket = context.wrap_socket(
-            plain.detach(),
-            server_side=True,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=True,
-        )
+        """Take the socket over. Raises Broken if the peer has reset the connection already."""
+        try:
+            self._socket = context.wrap_socket(
+                plain.detach(),
+                server_side=True,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=True,
+            )
+        except OSError as error:
+            raise Broken(f"TLS handshake failed: {_why(error)}") from None
         self.peer = plain.peer
         self._wants_write = False
 

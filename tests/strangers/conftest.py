@@ -20,4 +20,3 @@ async def site() -> AsyncIterator[Site]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """Made once: an authority and a leaf take a tenth of a second."""
     return Certificate(tmp_path_factory.mktemp("certificate"))
-

@@ -148,9 +148,7 @@ async def open_site(
         site.routes.get("/unchecked", site.follow)
         site.routes.get("/enough", lambda request: Response(204))
         site.routes.get("/page", lambda request: Response.text(200, "A page."))
-        site.server = await nursery.start(
-            serve, site.routes, list(binds) or Bind(port=0), limits
-        )
+        site.server = await nursery.start(serve, site.routes, list(binds) or Bind(port=0), limits)
         yield site
         nursery.cancel_scope.cancel()
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from trio_sse import Bind
 
 from .curl import answer
@@ -20,7 +18,11 @@ async def test_one_server_listens_in_several_places_and_leaves_all_of_them(tmp_p
     async with open_site(Bind(port=0), Bind(port=0), Bind(unix=str(path))) as site:
         first, second, unix = site.server.addresses
         assert str(unix) == f"http+unix:{path}"
-        for place in ([f"{first}/page"], [f"{second}/page"], ["--unix-socket", str(path), "http://x/page"]):
+        for place in (
+            [f"{first}/page"],
+            [f"{second}/page"],
+            ["--unix-socket", str(path), "http://x/page"],
+        ):
             _, body = await answer(*place)
             assert body == "A page.\n"
         site.server.drain()

@@ -69,7 +69,13 @@ async def _secure(
             socket.send_eof()
         return None
     transport = TlsTransport(socket, context)
-    if await transport.handshake() == "h2":
+    try:
+        protocol = await transport.handshake()
+    except BaseException:
+        # It has taken the socket over, and is not known outside yet.
+        transport.close()
+        raise
+    if protocol == "h2":
         return _http2(service, transport, "https"), b""
     return _http1(service, transport, "https"), b""
 
