@@ -117,7 +117,7 @@ async def _resolve(bind: Bind) -> list[tuple[socket.AddressFamily, str]]:
         found = await trio.socket.getaddrinfo(
             bind.host or None, bind.port, type=socket.SOCK_STREAM, flags=flags
         )
-    except (socket.gaierror, OverflowError) as error:
+    except (socket.gaierror, OverflowError, UnicodeError) as error:
         raise BindError(f"{bind.host}:{bind.port} is no place to listen: {error}") from None
     return list(dict.fromkeys((family, str(name[0])) for family, _, _, _, name in found))
 
@@ -170,5 +170,5 @@ def _scheme(bind: Bind) -> str:
 
 
 def _sentence(error: OSError, place: str) -> BindError:
-    problem = _PROBLEMS.get(error.errno or 0, f"is no place to listen: {error.strerror}")
+    problem = _PROBLEMS.get(error.errno or 0, f"is no place to listen: {error.strerror or error}")
     return BindError(error.errno, f"{place} {problem}")

@@ -93,10 +93,11 @@ class Http2Connection:
         self.flush()
 
     def drain(self) -> None:
-        """Announce the end and end followers at once; handlers may finish."""
+        """End followers at once and announce the end; handlers may finish."""
         self._draining = True
-        self.wire.shutdown()
+        # Their last words first: there are clients that read nothing after a GOAWAY.
         self._stop_followers()
+        self.wire.shutdown()
         self.flush()
         self.stream_ended()
 
