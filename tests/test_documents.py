@@ -78,9 +78,9 @@ def free_port() -> int:
 def first_data(url: str) -> str:
     """The data of the first event of a stream."""
     with urllib.request.urlopen(url, timeout=20) as stream:
-        for line in stream:
-            if line.startswith(b"data: "):
-                return line.decode().removeprefix("data: ").strip()
+        for line in map(bytes.decode, stream):
+            if line.startswith("data: "):
+                return line.removeprefix("data: ").strip()
     pytest.fail(f"{url} ended without an event")
 
 
