@@ -33,6 +33,7 @@ class Exchange(ABC):
     """A request that is being answered."""
 
     __slots__ = (
+        "ended",
         "expires",
         "following",
         "headers",
@@ -51,6 +52,8 @@ class Exchange(ABC):
         self.headers = headers
         """What the routes add to the head of the answer."""
         self.opened = False
+        self.ended = False
+        """Answered in full, or cut off: nothing more is said."""
         self.following = False
         self.scope = trio.CancelScope()
         """Cancelled when the client leaves or the server ends the stream."""
@@ -58,7 +61,12 @@ class Exchange(ABC):
         self.expires = service.expiry(self.heard)
 
     def open(self) -> None:
-        """Send the head of the stream and a first comment at once; only the first call counts."""
+        """Send the head of the stream and a first comment at once; only the first call counts.
+
+        Raises StreamClosed.
+        """
+        if self.ended:
+            raise StreamClosed("the stream is over")
         if not self.opened:
             self.opened = True
             self.send_head((*STREAM_HEADERS, *self.headers), self.service.opening())
@@ -72,8 +80,8 @@ class Exchange(ABC):
         """Send whole encoded events; waits while the client is slow. Raises StreamClosed."""
 
     @abstractmethod
-    async def respond(self, response: Response) -> None:
-        """Send a finite answer instead of a stream."""
+    def respond(self, response: Response) -> None:
+        """Queue a finite answer instead of a stream, if the client is still there."""
 
     @abstractmethod
     async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:

@@ -23,20 +23,27 @@ logger = logging.getLogger("trio_sse.connection")
 async def run_handler(exchange: Exchange, decision: Handle) -> None:
     """Run a handler to its end, however it ends; raises nothing that is the handler's fault."""
     with exchange.scope:
-        async with trio.open_nursery() as nursery:
-            stream = Stream(exchange, decision.params)
-            if decision.eager:
-                nursery.start_soon(_open_soon, exchange)
-            try:
-                answer = await decision.handler(stream)
-            except* StreamClosed:
-                logger.debug("%s: the stream closed under its handler", exchange.request.peer)
-            except* Exception as errors:
-                await _fail(exchange, errors)
-            else:
-                await _finish(exchange, answer)
-            nursery.cancel_scope.cancel()
-    exchange.end()
+        try:
+            await _answer(exchange, decision)
+        except* StreamClosed:
+            logger.debug("%s: the stream closed under its handler", exchange.request.peer)
+        except* Exception as errors:
+            _fail(exchange, errors)
+    if exchange.opened:
+        exchange.end()
+    elif not exchange.ended:
+        # Stopped before it had decided what to answer; a client that has left does not hear it.
+        exchange.respond(exchange.service.about_to_stop())
+
+
+async def _answer(exchange: Exchange, decision: Handle) -> None:
+    async with trio.open_nursery() as nursery:
+        if decision.eager:
+            nursery.start_soon(_open_soon, exchange)
+        answer = await decision.handler(Stream(exchange, decision.params))
+        nursery.cancel_scope.cancel()
+    # Only now: while `_open_soon` is there, the stream may open in the middle of an answer.
+    _finish(exchange, answer)
 
 
 async def _open_soon(exchange: Exchange) -> None:
@@ -47,7 +54,7 @@ async def _open_soon(exchange: Exchange) -> None:
     exchange.open()
 
 
-async def _finish(exchange: Exchange, answer: Response | None) -> None:
+def _finish(exchange: Exchange, answer: Response | None) -> None:
     if answer is None:
         exchange.open()
     elif exchange.opened:
@@ -58,14 +65,14 @@ async def _finish(exchange: Exchange, answer: Response | None) -> None:
             answer.status,
         )
     else:
-        await exchange.respond(answer)
+        exchange.respond(answer)
 
 
-async def _fail(exchange: Exchange, errors: ExceptionGroup[Exception]) -> None:
+def _fail(exchange: Exchange, errors: ExceptionGroup[Exception]) -> None:
     exchange.service.counters.failed += 1
     only = errors.exceptions[0] if len(errors.exceptions) == 1 else errors
     logger.error("The handler of %r failed", exchange.request.path, exc_info=only)
     if exchange.opened:
         exchange.abort()
     else:
-        await exchange.respond(Response.text(500, "Something went wrong here; it has been noted."))
+        exchange.respond(Response.text(500, "Something went wrong here; it has been noted."))

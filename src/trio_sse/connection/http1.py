@@ -73,7 +73,7 @@ class Http1Connection:
     def tick(self, now: float) -> None:
         """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
         exchange = self.exchange
-        if exchange is None or not exchange.opened:
+        if exchange is None or not exchange.opened or exchange.ended:
             return
         if exchange.expires is not None and now >= exchange.expires:
             exchange.scope.cancel()

@@ -28,7 +28,7 @@ CATCH_UP_BYTES = 64 * 1024
 class Http1Exchange(Exchange):
     """The request that an HTTP/1.x connection is answering."""
 
-    __slots__ = ("_connection", "_ended", "_outlet")
+    __slots__ = ("_connection", "_outlet")
 
     def __init__(
         self,
@@ -39,7 +39,6 @@ class Http1Exchange(Exchange):
         super().__init__(connection.service, request, headers)
         self._connection = connection
         self._outlet: Http1Outlet | None = None
-        self._ended = False
 
     @property
     def last_heard(self) -> float:
@@ -55,7 +54,7 @@ class Http1Exchange(Exchange):
 
     async def write(self, payload: bytes) -> None:
         outbox = self._connection.outbox
-        if self._connection.left or self._ended:
+        if self._connection.left or self.ended:
             raise StreamClosed("the stream is over")
         self.heard = trio.current_time()
         outbox.write(self._connection.wire.frame(payload))
@@ -64,10 +63,11 @@ class Http1Exchange(Exchange):
         except Broken:
             raise StreamClosed("the client left") from None
 
-    async def respond(self, response: Response) -> None:
-        self._ended = True
-        self._connection.outbox.write(self._connection.wire.respond(response))
-        await trio.lowlevel.checkpoint()
+    def respond(self, response: Response) -> None:
+        if not self._connection.left:
+            answer = self._connection.wire.respond(response)
+            self.ended = True
+            self._connection.outbox.write(answer)
 
     async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
         with self.following_from(hub, selectors, cursor):
@@ -89,9 +89,9 @@ class Http1Exchange(Exchange):
             self.following = False
 
     def end(self) -> None:
-        if self._ended or self._connection.left:
+        if self.ended or self._connection.left:
             return
-        self._ended = True
+        self.ended = True
         connection = self._connection
         if self.service.draining:
             connection.outbox.write(connection.wire.frame(self.service.farewell()))
@@ -99,7 +99,7 @@ class Http1Exchange(Exchange):
 
     def abort(self) -> None:
         # On HTTP/1.1 the missing last chunk tells the client (RFC 9112, 8).
-        self._ended = True
+        self.ended = True
         self._connection.wire.close_after()
 
 

@@ -208,6 +208,8 @@ class Http2Connection:
 
     def respond(self, stream_id: int, response: Response, *, head_only: bool = False) -> None:
         """Send a finite answer, in a task of its own if it does not fit the client's window."""
+        if not self.wire.is_open(stream_id):
+            return
         headers, body = response.headers, response.body
         if response.status in (204, 304):
             body = b""

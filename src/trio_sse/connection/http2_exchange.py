@@ -22,7 +22,7 @@ INTERNAL_ERROR = 2  # RFC 9113, 7
 class Http2Exchange(Exchange):
     """A request and its answer. Between writes nobody else writes to its stream."""
 
-    __slots__ = ("_connection", "_ended", "_writing", "stream_id")
+    __slots__ = ("_connection", "_writing", "stream_id")
 
     def __init__(
         self,
@@ -35,13 +35,14 @@ class Http2Exchange(Exchange):
         self.stream_id = stream_id
         self._connection = connection
         self._writing = False
-        self._ended = False
 
     def tick(self, now: float) -> None:
         """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
+        if not self.opened or self.ended:
+            return
         if self.expires is not None and now >= self.expires:
             self.scope.cancel()
-        elif self.opened and not self.following and not self._writing and not self._ended:
+        elif not self.following and not self._writing:
             room = self._connection.wire.window(self.stream_id)
             if now - self.heard >= self.service.silence and room >= len(HEARTBEAT):
                 self.heard = now
@@ -56,7 +57,7 @@ class Http2Exchange(Exchange):
             self._connection.flush()
 
     async def write(self, payload: bytes) -> None:
-        if self._ended:
+        if self.ended:
             raise StreamClosed("the stream is over")
         self.heard = trio.current_time()
         self._writing = True
@@ -64,16 +65,15 @@ class Http2Exchange(Exchange):
             await self._connection.write(self.stream_id, payload)
         except trio.Cancelled:
             # Part of an event may have left. Whoever writes on would write into its middle.
-            self._ended = True
+            self.ended = True
             raise
         finally:
             self._writing = False
 
-    async def respond(self, response: Response) -> None:
-        self._ended = True
+    def respond(self, response: Response) -> None:
         self._connection.respond(self.stream_id, response)
+        self.ended = True
         self._connection.flush()
-        await trio.lowlevel.checkpoint()
 
     async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
         followers = self._connection.followers
@@ -84,14 +84,14 @@ class Http2Exchange(Exchange):
             followers.discard(self.stream_id)
 
     def end(self) -> None:
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             if self.service.draining:
                 self._connection.wire.send(self.stream_id, self.service.farewell())
             self._connection.wire.end(self.stream_id)
             self._connection.flush()
 
     def abort(self) -> None:
-        self._ended = True
+        self.ended = True
         self._connection.wire.reset(self.stream_id, INTERNAL_ERROR)
         self._connection.flush()

@@ -56,14 +56,18 @@ class Service:
         """
         self.counters.requests += 1
         if self.draining:
-            later = str(1 + round(self.reconnect_delay()))
-            return Response.text(503, "This server is about to stop.", ("retry-after", later))
+            return self.about_to_stop()
         try:
             return self.routes.decide(request)
         except Exception:
             self.counters.failed += 1
             logger.exception("The endpoint of %r failed", request.path)
             return Response.text(500, "Something went wrong here; it has been noted.")
+
+    def about_to_stop(self) -> Response:
+        """Return the answer to who comes too late."""
+        later = str(1 + round(self.reconnect_delay()))
+        return Response.text(503, "This server is about to stop.", ("retry-after", later))
 
     def stream_opened(self) -> None:
         """Count a stream that begins."""
