@@ -65,7 +65,7 @@ async def watched_site(
     In the end all other connections are gone, no socket has been lost, and nobody's mistake
     was worth a line in the log.
     """
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "trio_sse")
     async with open_site(*binds, limits=limits) as site:
         files = len(os.listdir("/proc/self/fd"))
         async with canary(site):

@@ -7,6 +7,7 @@ What it raises is logged once, here.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import trio
 
@@ -33,7 +34,7 @@ async def run_handler(exchange: Exchange, decision: Handle) -> None:
         exchange.end()
     elif not exchange.ended:
         # Stopped before it had decided what to answer; a client that has left does not hear it.
-        exchange.respond(exchange.service.about_to_stop())
+        _respond(exchange, exchange.service.about_to_stop())
 
 
 async def _answer(exchange: Exchange, decision: Handle) -> None:
@@ -65,7 +66,7 @@ def _finish(exchange: Exchange, answer: Response | None) -> None:
             answer.status,
         )
     else:
-        exchange.respond(answer)
+        _respond(exchange, answer)
 
 
 def _fail(exchange: Exchange, errors: ExceptionGroup[Exception]) -> None:
@@ -75,4 +76,11 @@ def _fail(exchange: Exchange, errors: ExceptionGroup[Exception]) -> None:
     if exchange.opened:
         exchange.abort()
     else:
-        exchange.respond(Response.text(500, "Something went wrong here; it has been noted."))
+        _respond(exchange, Response.text(500, "Something went wrong here; it has been noted."))
+
+
+def _respond(exchange: Exchange, response: Response) -> None:
+    # With what the routes add: without its CORS fields even a 204 is a network error to another
+    # origin's EventSource, after which it reconnects (WHATWG HTML, 9.2.3).
+    headers = (*response.headers, *exchange.headers)
+    exchange.respond(replace(response, headers=headers))
