@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from support.memory_server import serving
 from support.reader import PROTOCOLS, Protocol, ask
 from trio_sse.connection import Stream
+from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
 from trio_sse.message import Response
 from trio_sse.routes import Handler, Routes
@@ -81,3 +82,107 @@ async def test_a_stream_that_has_not_opened_does_not_expire(
         assert await reader.status() == 200
         assert await reader.ending() == "proper"
         assert reader.body == b"at last\n"
+
+
+# -- sending ----------------------------------------------------------------------------
+
+
+@BOTH
+async def test_a_send_that_is_cancelled_midway_does_not_corrupt_the_next_event(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    impatient = 0
+
+    async def patchy(stream: Stream) -> None:
+        nonlocal impatient
+        for number in range(20):
+            with trio.move_on_after(1) as patience:
+                await stream.send(f"{number} " + "x" * 300)
+            impatient += patience.cancelled_caught
+        await stream.send("last")
+
+    async with serving(routes_to(patchy)) as server:
+        reader = await ask(server, protocol, capacity=700, window=500)
+        await trio.sleep(4.5)
+        received = await reader.data(1)
+        while received[-1] != "last":
+            received += await reader.data(1)
+        assert await reader.ending() == "proper"
+    assert impatient > 2
+    numbers = [int((each or "").split()[0]) for each in received[:-1]]
+    assert [f"{number} " + "x" * 300 for number in numbers] == received[:-1]
+    assert numbers == sorted(set(numbers))
+
+
+@BOTH
+async def test_a_send_that_is_cancelled_before_anything_has_left_sends_nothing(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    async def hasty(stream: Stream) -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await stream.send("never")
+        await stream.send("now")
+
+    async with serving(routes_to(hasty)) as server:
+        reader = await ask(server, protocol)
+        assert await reader.data(1) == ["now"]
+        assert await reader.ending() == "proper"
+
+
+@BOTH
+async def test_a_stream_that_expires_while_its_handler_waits_to_send_ends_properly(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    async def loud(stream: Stream) -> None:
+        while True:
+            await stream.send("x" * 300)
+
+    async with serving(routes_to(loud), Limits(max_lifetime=10)) as server:
+        reader = await ask(server, protocol, capacity=700, window=500)
+        await trio.sleep(15)
+        assert await reader.ending() == "proper"
+    assert set(await reader.data(1)) == {"x" * 300}
+
+
+@BOTH
+async def test_what_follows_a_follow_that_is_cancelled_midway_is_whole(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    async with open_hub() as hub:
+
+        async def zapper(stream: Stream) -> None:
+            with trio.move_on_after(5):
+                await stream.follow(hub, "a")
+            await stream.send("after")
+
+        async with serving(routes_to(zapper), hub=hub) as server:
+            reader = await ask(server, protocol, capacity=700, window=500)
+            await reader.status()
+            hub.publish("a", "x" * 3000)
+            await trio.sleep(6)
+            assert await reader.data(2) == ["x" * 3000, "after"]
+
+
+@BOTH
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_heartbeat_never_comes_after_the_end(
+    autojump_clock: MockClock, protocol: Protocol, turns: int
+) -> None:
+    over = trio.Event()
+
+    async def quiet(stream: Stream) -> None:
+        await over.wait()
+
+    limits = Limits(heartbeat=5)
+    async with serving(routes_to(quiet), limits) as server:
+        reader = await ask(server, protocol)
+        await trio.testing.wait_all_tasks_blocked()
+        over.set()
+        for _ in range(turns):
+            await trio.lowlevel.checkpoint()
+        server.connection.tick(trio.current_time() + limits.heartbeat)
+        assert await reader.ending() == "proper"
+        assert reader.body.removeprefix(server.service.opening()) in (b"", b":\n\n")
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.transports[0].other.receive() is None, "there is more than the answer"

@@ -82,6 +82,8 @@ class Http1Client:
 
     async def read(self) -> bytes:
         """Return the next piece of the body; b"" at its proper end. Raises Cut."""
+        if not self.status:
+            await self.head()
         event = await self._next_event()
         if isinstance(event, h11.EndOfMessage):
             return b""
@@ -99,6 +101,8 @@ class Http1Client:
         """Read to the proper end and return the whole body. Raises Cut."""
         while await self.read():
             pass
+        surplus, _ = self.h11.trailing_data
+        assert not surplus, "there is more than the answer"
         return self.body
 
     async def answer(self) -> Answer:

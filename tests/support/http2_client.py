@@ -204,6 +204,10 @@ class Http2Client:
         """Return the data of the next `count` events of a stream."""
         return [event.data for event in await self.events(stream_id, count)]
 
+    def unread(self, stream_id: int) -> list[Event]:
+        """Return the events that have come on a stream and have not been asked for."""
+        return self._events[stream_id]
+
     async def closing(self) -> None:
         """Read until the server closes the connection."""
         await self.until(lambda: self.is_closed)

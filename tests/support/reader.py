@@ -68,8 +68,6 @@ class _Http1Reader(Reader):
 
     async def ending(self) -> Ending:
         try:
-            if not self.client.status:
-                await self.client.head()
             await self.client.rest()
         except Cut:
             return "cut"

@@ -38,8 +38,7 @@ class Followers:
 
     def __init__(self, connection: Http2Connection) -> None:
         self._connection = connection
-        self._members: dict[int, GroupOutlet | trio.CancelScope] = {}
-        """Of each stream its group, or the scope of the task in which it catches up."""
+        self._members: dict[int, GroupOutlet | Straggler] = {}
         self._primary: dict[tuple[Hub, frozenset[str]], GroupOutlet] = {}
         """Of each audience the group that others join."""
         self.outlets: dict[GroupOutlet, None] = {}
@@ -65,17 +64,20 @@ class Followers:
         else:
             self.fall_behind(stream_id, hub, selectors, cursor, opening[taken:])
 
-    def discard(self, stream_id: int) -> bool:
-        """Let go of a stream; False if it did not follow anything."""
+    def discard(self, stream_id: int) -> memoryview | None:
+        """Let go of a stream; None if it did not follow anything.
+
+        Returns what is still to be sent to it of events that have begun to leave.
+        """
         member = self._members.pop(stream_id, None)
         if member is None:
-            return False
+            return None
         self._expiry.pop(stream_id, None)
         if isinstance(member, GroupOutlet):
             member.discard(stream_id)
-        else:
-            member.cancel()
-        return True
+            return memoryview(b"")
+        member.scope.cancel()
+        return member.rest
 
     def end(self, stream_id: int) -> bool:
         """End a stream properly, saying when to come back if the server drains.
@@ -83,9 +85,12 @@ class Followers:
         False if it did not follow anything. A stream that the client has left just goes.
         """
         connection = self._connection
-        if not self.discard(stream_id):
+        rest = self.discard(stream_id)
+        if rest is None:
             return False
-        if connection.service.draining:
+        # In the middle of an event a farewell would become part of it, and complete it; without
+        # one the client discards what is not complete (WHATWG HTML, 9.2.6).
+        if connection.service.draining and not rest:
             connection.wire.send(stream_id, connection.service.farewell())
         connection.wire.end(stream_id)
         return True
@@ -113,28 +118,32 @@ class Followers:
         member = self._members.get(stream_id)
         if isinstance(member, GroupOutlet):
             member.discard(stream_id)
-        scope = self._members[stream_id] = trio.CancelScope()
-        self._connection.start_soon(self._catch_up, scope, stream_id, hub, selectors, cursor, rest)
+        straggler = self._members[stream_id] = Straggler(rest)
+        self._connection.start_soon(self._catch_up, straggler, stream_id, hub, selectors, cursor)
 
     async def _catch_up(
         self,
-        scope: trio.CancelScope,
+        straggler: Straggler,
         stream_id: int,
         hub: Hub,
         selectors: frozenset[str],
         cursor: int,
-        rest: bytes,
     ) -> None:
-        with scope:
-            try:
-                while True:
-                    await self._connection.write(stream_id, rest)
-                    rest, cursor = hub.read(selectors, cursor, max_bytes=CATCH_UP_BYTES)
-                    if not rest:
+        with straggler.scope:
+            # It may have been let go before this task had its first turn.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            while True:
+                if not straggler.rest:
+                    payload, cursor = hub.read(selectors, cursor, max_bytes=CATCH_UP_BYTES)
+                    if not payload:
                         self.join(stream_id, hub, selectors)
                         return
-            except StreamClosed:
-                self._connection.stop(stream_id)
+                    straggler.rest = memoryview(payload)
+                try:
+                    straggler.rest = await self._connection.write(stream_id, straggler.rest)
+                except StreamClosed:
+                    self._connection.stop(stream_id)
+                    return
 
     def adopt(self, outlet: GroupOutlet) -> GroupOutlet:
         """Return the group that this one should be part of now that it is live: maybe itself."""
@@ -157,6 +166,17 @@ class Followers:
         key = (outlet.hub, outlet.selectors)
         if self._primary.get(key) is outlet:
             del self._primary[key]
+
+
+class Straggler:
+    """A stream that catches up alone, in a task."""
+
+    __slots__ = ("rest", "scope")
+
+    def __init__(self, rest: bytes) -> None:
+        self.scope = trio.CancelScope()
+        self.rest = memoryview(rest)
+        """What it is still to be sent before it reads on in the log."""
 
 
 class GroupOutlet(Outlet):
@@ -235,13 +255,15 @@ class GroupOutlet(Outlet):
 
     async def _catch_up(self) -> None:
         connection = self._connection
-        while self.group:
+        while True:
             try:
                 await connection.outbox.drained()
             except Broken:
                 return
+            if not self.group:  # All its streams have left meanwhile.
+                return
             # As many events as the connection's window lets through, but one at least.
-            most = min(CATCH_UP_BYTES, self._room // max(1, len(self.group)))
+            most = min(CATCH_UP_BYTES, self._room // len(self.group))
             payload, cursor = self.hub.read(self.selectors, self.cursor, max_bytes=most)
             if not payload:
                 self.go_live()

@@ -54,14 +54,16 @@ class Http1Exchange(Exchange):
 
     async def write(self, payload: bytes) -> None:
         outbox = self._connection.outbox
+        try:
+            # Before, not after: whoever is cancelled while waiting has sent nothing, and what
+            # waits is one event at most.
+            await outbox.drained()
+        except Broken:
+            raise StreamClosed("the client left") from None
         if self._connection.left or self.ended:
             raise StreamClosed("the stream is over")
         self.heard = trio.current_time()
         outbox.write(self._connection.wire.frame(payload))
-        try:
-            await outbox.drained()
-        except Broken:
-            raise StreamClosed("the client left") from None
 
     def respond(self, response: Response) -> None:
         if not self._connection.left:

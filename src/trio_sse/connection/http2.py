@@ -220,15 +220,16 @@ class Http2Connection:
         self.respond_head(stream_id, response.status, headers, end=not body)
         taken = self.wire.send(stream_id, body)
         if taken < len(body):
-            self.start_soon(self._send_rest, stream_id, body[taken:])
+            self.start_soon(self._send_rest, stream_id, memoryview(body)[taken:])
         elif body:
             self.wire.end(stream_id)
 
-    async def _send_rest(self, stream_id: int, rest: bytes) -> None:
-        try:
-            await self.write(stream_id, rest)
-        except StreamClosed:
-            return
+    async def _send_rest(self, stream_id: int, rest: memoryview) -> None:
+        while rest:
+            try:
+                rest = await self.write(stream_id, rest)
+            except StreamClosed:
+                return
         self.wire.end(stream_id)
         self.flush()
 
@@ -243,39 +244,33 @@ class Http2Connection:
         """Queue the head of an answer."""
         self.wire.respond_head(stream_id, status, list(headers), end=end)
 
-    async def write(self, stream_id: int, payload: bytes) -> None:
-        """Send bytes on one stream as fast as the client takes them. Raises StreamClosed.
+    async def write(self, stream_id: int, data: memoryview) -> memoryview:
+        """Send what the client takes, something at least, and return the rest.
 
+        Waits for room. Whoever is cancelled while waiting has sent nothing. Raises StreamClosed.
         A stream whose window stays shut for `write_timeout` seconds is reset.
         """
-        rest = memoryview(payload)
-        timeout = self.service.limits.write_timeout
-        deadline = trio.current_time() + timeout
-        while True:
-            await self._drained()
-            if not self.wire.is_open(stream_id):
-                raise StreamClosed("the stream is over")
-            taken = self.wire.send(stream_id, rest)
-            if taken == len(rest):
-                self.flush()
-                return
+        await self._drained()
+        deadline = trio.current_time() + self.service.limits.write_timeout
+        while self.wire.is_open(stream_id):
+            taken = self.wire.send(stream_id, data)
             if taken:
                 self.flush()
-                rest = rest[taken:]
-                deadline = trio.current_time() + timeout
-            elif not await self.window_opened(deadline):
+                return data[taken:]
+            if not await self.window_opened(deadline):
                 self.service.counters.dropped += 1
                 logger.debug("%s: stream %d stays shut", self.transport.peer, stream_id)
                 self.wire.reset(stream_id, CANCEL)
                 self.flush()
-                raise StreamClosed("the client takes nothing")
+        raise StreamClosed("the stream is over")
 
     async def window_opened(self, deadline: float) -> bool:
         """Wait until some window has opened; False if none has until `deadline`."""
-        with trio.move_on_at(deadline):
+        with trio.move_on_at(deadline) as waiting:
             await self._window_opened.wait()
-            return True
-        return False
+        # Who is cancelled just when the wait is over is not told by the wait.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return not waiting.cancelled_caught
 
     # -- bytes and ends -----------------------------------------------------------------
 

@@ -22,7 +22,7 @@ INTERNAL_ERROR = 2  # RFC 9113, 7
 class Http2Exchange(Exchange):
     """A request and its answer. Between writes nobody else writes to its stream."""
 
-    __slots__ = ("_connection", "_writing", "stream_id")
+    __slots__ = ("_connection", "_rest", "stream_id")
 
     def __init__(
         self,
@@ -34,7 +34,9 @@ class Http2Exchange(Exchange):
         super().__init__(connection.service, request, headers)
         self.stream_id = stream_id
         self._connection = connection
-        self._writing = False
+        self._rest = memoryview(b"")
+        """Of an event that has begun to leave. What is written next comes after it, even if the
+        task that wrote it was cancelled: nothing belongs into the middle of an event."""
 
     def tick(self, now: float) -> None:
         """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
@@ -42,7 +44,7 @@ class Http2Exchange(Exchange):
             return
         if self.expires is not None and now >= self.expires:
             self.scope.cancel()
-        elif not self.following and not self._writing:
+        elif not self.following and not self._rest:
             room = self._connection.wire.window(self.stream_id)
             if now - self.heard >= self.service.silence and room >= len(HEARTBEAT):
                 self.heard = now
@@ -57,18 +59,17 @@ class Http2Exchange(Exchange):
             self._connection.flush()
 
     async def write(self, payload: bytes) -> None:
-        if self.ended:
-            raise StreamClosed("the stream is over")
+        await self._send_rest()
+        await self._send(memoryview(payload))
+        await self._send_rest()
+
+    async def _send_rest(self) -> None:
+        while self._rest:
+            await self._send(self._rest)
+
+    async def _send(self, data: memoryview) -> None:
+        self._rest = await self._connection.write(self.stream_id, data)
         self.heard = trio.current_time()
-        self._writing = True
-        try:
-            await self._connection.write(self.stream_id, payload)
-        except trio.Cancelled:
-            # Part of an event may have left. Whoever writes on would write into its middle.
-            self.ended = True
-            raise
-        finally:
-            self._writing = False
 
     def respond(self, response: Response) -> None:
         self._connection.respond(self.stream_id, response)
@@ -76,17 +77,20 @@ class Http2Exchange(Exchange):
         self._connection.flush()
 
     async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
+        await self._send_rest()
+        if not self._connection.wire.is_open(self.stream_id):
+            raise StreamClosed("the stream is over")
         followers = self._connection.followers
         followers.add(self.stream_id, hub, selectors, cursor, b"")
         try:
             await trio.sleep_forever()
         finally:
-            followers.discard(self.stream_id)
+            self._rest = followers.discard(self.stream_id) or self._rest
 
     def end(self) -> None:
         if not self.ended:
             self.ended = True
-            if self.service.draining:
+            if self.service.draining and not self._rest:
                 self._connection.wire.send(self.stream_id, self.service.farewell())
             self._connection.wire.end(self.stream_id)
             self._connection.flush()

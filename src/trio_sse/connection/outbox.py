@@ -89,12 +89,17 @@ class Outbox:
         return False
 
     async def drained(self) -> None:
-        """Wait until nothing waits. Raises Broken. The peer's deadline is kept by the outbox."""
+        """Wait until nothing waits. Raises Broken. The peer's deadline is kept by the outbox.
+
+        Does not return to a task that has been cancelled meanwhile.
+        """
         await trio.lowlevel.checkpoint()
         while self._unsent:
             if self._emptied is None:
                 self._emptied = trio.Event()
             await self._emptied.wait()
+        # Who is cancelled just when the wait is over is not told by the wait.
+        await trio.lowlevel.checkpoint_if_cancelled()
         if self._broken:
             raise Broken("the connection is broken")
 

@@ -47,6 +47,7 @@ class Stream:
 
         Raises StreamClosed once the stream is over, and InvalidEvent for text that no event
         can hold. A client that takes nothing for `Limits.write_timeout` seconds is dropped.
+        If cancelled, the event is not sent; or it is, in full, if part of it had left already.
         """
         await self._write(encode(Event(event) if isinstance(event, str) else event))
 
