@@ -24,6 +24,7 @@ from h2.events import (
     StreamEnded,
     StreamReset,
 )
+from hyperframe.frame import Frame, GoAwayFrame
 
 from .raw import connect
 from .site import PATIENCE
@@ -33,12 +34,22 @@ __all__ = ["Http2Stranger", "http2_stranger"]
 LARGE_WINDOW = 16 * 1024 * 1024
 
 
+class _Client(H2Connection):
+    """h2 as a client that goes on with its open streams after GOAWAY (RFC 9113, 6.8)."""
+
+    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+        state = self.state_machine.state
+        received = super()._receive_goaway_frame(frame)
+        self.state_machine.state = state
+        return received
+
+
 class Http2Stranger:
     """A client's connection and what has come on its streams so far, by stream id."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
-        self.h2 = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.h2 = _Client(H2Configuration(client_side=True, header_encoding="utf-8"))
         # A test says exactly which fields are sent, also such as h2 would refuse to send.
         self.h2.config.validate_outbound_headers = False
         self.h2.config.normalize_outbound_headers = False

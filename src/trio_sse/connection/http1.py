@@ -84,12 +84,14 @@ class Http1Connection:
     def drain(self) -> None:
         """End followers at once and the connection with its last answer; handlers may finish."""
         self.wire.close_after()
-        self._waiting_for_request.cancel()
+        if not self._request_began:
+            self._waiting_for_request.cancel()
         if self.exchange is not None and self.exchange.following:
             self.exchange.scope.cancel()
 
     def stop_handlers(self) -> None:
-        """End what drain() left: the grace that handlers had is over."""
+        """End what drain() left: the grace that handlers and late requests had is over."""
+        self._waiting_for_request.cancel()
         if self.exchange is not None:
             self.exchange.scope.cancel()
 
@@ -134,13 +136,19 @@ class Http1Connection:
                 if wire.in_body and not in_body:
                     in_body = True
                     self._waiting_for_request.deadline = trio.current_time() + limits.body_timeout
-                elif wire.head_started and not in_head:
+                elif wire.head_started and self._served and not in_head:
+                    # Of a first request it counts from the start, also of the wait for it.
                     in_head = True
                     self._waiting_for_request.deadline = trio.current_time() + limits.head_timeout
                 wire.receive(await self.receive())
-        if in_head and not self.service.draining:
+        if self._request_began:
             return Refused(408, "The request did not arrive in time.")
         return None
+
+    @property
+    def _request_began(self) -> bool:
+        """True while the rest of a request is awaited, whose sender is owed an answer."""
+        return self.wire.head_started or self.wire.in_body
 
     async def _answer(self, request: Request) -> None:
         decision = self.service.decide(request)
@@ -151,6 +159,7 @@ class Http1Connection:
         exchange = Http1Exchange(self, request, decision.headers)
         if request.method == "HEAD":
             exchange.open()
+            await self._drained()
             return
         self.exchange = exchange
         self.service.stream_opened()
