@@ -19,13 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import Enum, auto
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal, cast
 
 import h11
 
 from ..limits import Limits
-from ..message import Peer, Request, Response
+from ..message import Peer, Protocol, Request, Response
 from . import Refused
 from .head import body_too_large, read_head
 
@@ -240,7 +241,7 @@ class Http1:
         if not bodiless and not self._is_head:
             head += connection.send(h11.Data(response.body))
         head += connection.send(h11.EndOfMessage())
-        self._settle(connection, _Phase.ANSWERED)
+        self._settle(_Phase.ANSWERED, last=connection.our_state is not h11.DONE)
         return head
 
     def open(self, status: int, headers: Iterable[tuple[str, str]]) -> bytes:
@@ -249,10 +250,16 @@ class Http1:
         The stream is chunked on HTTP/1.1; on HTTP/1.0 the end of the connection ends it.
         Raises h11.LocalProtocolError as `respond` does.
         """
-        connection, head = self._send_head(status, headers)
-        self._tail = connection.send(h11.EndOfMessage())
+        if self._phase is not _Phase.ASKED or self._head is None:
+            raise RuntimeError("there is no request to answer, or it has been answered")
+        request = self._head
+        asked_to_close = "close" in ",".join(request.headers.get_all("connection")).lower()
+        last = self.must_close or asked_to_close or request.protocol == "HTTP/1.0"
+        head, self._tail = _begin_stream(
+            request.method, request.protocol, status, tuple(headers), last=last
+        )
         self._frame = chunk if self._tail else identity
-        self._settle(connection, _Phase.ANSWERED if self._is_head else _Phase.STREAMING)
+        self._settle(_Phase.ANSWERED if self._is_head else _Phase.STREAMING, last=last)
         return head
 
     def end(self) -> bytes:
@@ -294,17 +301,41 @@ class Http1:
         connection = self._h11 or h11.Connection(h11.SERVER)
         if self.must_close:
             headers = (*headers, ("connection", "close"))
-        response = h11.Response(
-            status_code=status,
-            reason=_REASONS.get(status, b""),
-            headers=[(name.encode(), value.encode()) for name, value in headers],
-        )
-        return connection, connection.send(response)
+        return connection, connection.send(_response(status, headers))
 
-    def _settle(self, connection: h11.Connection, phase: _Phase) -> None:
-        """Take from h11 what the answer leaves, and be rid of it and of the request."""
-        self._closing = self._closing or connection.our_state is not h11.DONE
+    def _settle(self, phase: _Phase, *, last: bool) -> None:
+        """Be rid of h11 and of the request, for as long as the answer takes."""
+        self._closing = self._closing or last
         self._phase = phase
         self._h11 = self._head = None
         self._fed = 0
         self._body = bytearray()
+
+
+def _response(status: int, headers: Iterable[tuple[str, str]]) -> h11.Response:
+    return h11.Response(
+        status_code=status,
+        reason=_REASONS.get(status, b""),
+        headers=[(name.encode(), value.encode()) for name, value in headers],
+    )
+
+
+@lru_cache(maxsize=256)
+def _begin_stream(
+    method: str,
+    protocol: Protocol,
+    status: int,
+    headers: tuple[tuple[str, str], ...],
+    *,
+    last: bool,
+) -> tuple[bytes, bytes]:
+    """Return the head of a stream and the bytes that will end it, as h11 makes them.
+
+    Remembered, since the streams of a server begin alike, and this takes half as long as
+    reading a request does. h11 needs a request to answer: it is given one of the same kind.
+    """
+    connection = h11.Connection(h11.SERVER)
+    closing = "connection: close\r\n" if last else ""
+    connection.receive_data(f"{method} / {protocol}\r\nhost: h\r\n{closing}\r\n".encode())
+    connection.next_event()
+    return connection.send(_response(status, headers)), connection.send(h11.EndOfMessage())
