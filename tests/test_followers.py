@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from support.http2_client import Http2Client
 from support.memory_server import serving
 from support.reader import PROTOCOLS, Protocol, ask
+from trio_sse.event import Event
 from trio_sse.hub import Hub, open_hub
 from trio_sse.limits import Limits
 from trio_sse.message import Request
@@ -71,3 +72,27 @@ async def test_a_straggler_that_ends_just_when_it_could_go_on_is_gone(
         await trio.testing.wait_all_tasks_blocked()
         assert hub.statistics().audiences == 0
         assert server.statistics().streams == 0
+
+
+# -- heartbeats -------------------------------------------------------------------------
+
+
+async def test_a_stream_whose_window_is_shut_does_not_silence_the_others_of_its_group(
+    autojump_clock: MockClock,
+) -> None:
+    limits = Limits(heartbeat=15, retry=None)
+    async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
+        client = Http2Client(server.connect(), stream_window=100)
+        client.gives_back = False
+        shut, quick = await client.open(), await client.open()
+        hub.publish("a", Event("x" * (100 - len(b":\n\n" + b"id: 1\ndata: \n\n")), id="1"))
+        await client.events(quick, 1)
+        client.widen(1000, quick)
+        await trio.sleep(15)
+        client.take()
+        assert client.bodies[quick].endswith(b"x\n\n:\n\n")
+        assert client.bodies[shut].endswith(b"x\n\n")
+        hub.publish("a", "next")
+        assert await client.data(quick, 1) == ["next"]
+        client.widen(1000, shut)
+        assert (await client.data(shut, 2))[1] == "next"

@@ -14,6 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from trio_sse.connection import Connection, Service
+from trio_sse.connection.http2 import Http2Connection
 from trio_sse.hub import Hub
 from trio_sse.limits import Limits
 from trio_sse.listening import Address, Listener
@@ -72,6 +73,12 @@ class MemoryServer(Server):
         """The one connection there is."""
         (connection,) = self._connections
         return connection
+
+    @property
+    def http2(self) -> Http2Connection:
+        """The one connection there is, which speaks HTTP/2."""
+        assert isinstance(self.connection, Http2Connection)
+        return self.connection
 
     async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
         async for transport in self._arrivals:

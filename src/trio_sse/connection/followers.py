@@ -219,8 +219,15 @@ class GroupOutlet(Outlet):
     def tick(self, now: float) -> None:
         """Send a heartbeat if nothing else was sent for long enough."""
         connection = self._connection
-        due = now - self.heard >= connection.service.silence
-        if due and self.audience is not None and connection.outbox.clear and self._send(HEARTBEAT):
+        if now - self.heard < connection.service.silence:
+            return
+        if self.audience is None or not connection.outbox.clear:
+            return
+        for stream_id in self.group.shut(len(HEARTBEAT)):
+            # Its silence must not be that of the others.
+            cursor = self.hub.cursor_of(self)
+            connection.followers.fall_behind(stream_id, self.hub, self.selectors, cursor)
+        if self._send(HEARTBEAT):
             self.heard = now
 
     def deliver(self, framed: bytes, stop: int) -> None:

@@ -46,7 +46,9 @@ class Http2Connection:
         self.start_soon: Callable[..., None]
         self.followers = Followers(self)
         self.exchanges: dict[int, Http2Exchange] = {}
-        """Streams that a task answers, by id."""
+        """Streams that a handler answers, by id."""
+        self._unfinished = 0
+        """Finite answers of which the client's windows hold up a part."""
         self.widest_window = wire.connection_window
         """The most that the client has been willing to have under way."""
         self._window_opened = trio.Event()
@@ -80,17 +82,26 @@ class Http2Connection:
         self.followers.tick(now)
         for exchange in list(self.exchanges.values()):
             exchange.tick(now)
-        if self._pinged is not None:
-            if now - self._pinged >= limits.ping_timeout:
-                self.service.counters.dropped += 1
-                logger.debug("%s: did not answer a PING", self.transport.peer)
-                self._scope.cancel()
-        elif now - self._last_heard >= limits.ping_interval:
-            self._pinged = now
-            self.wire.ping()
+        self._feel_pulse(now)
         if not self.busy and now - self._idle_since >= limits.idle_timeout:
             self._reading.cancel()
         self.flush()
+
+    def _feel_pulse(self, now: float) -> None:
+        limits = self.service.limits
+        if not self.outbox.clear:
+            # A PING stands in the queue behind what is being sent, and the client's answer behind
+            # what it has to read. Until then `write_timeout` is what notices a dead peer.
+            if self._pinged is not None:
+                self._pinged = now
+        elif self._pinged is None:
+            if now - self._last_heard >= limits.ping_interval:
+                self._pinged = now
+                self.wire.ping()
+        elif now - self._pinged >= limits.ping_timeout:
+            self.service.counters.dropped += 1
+            logger.debug("%s: did not answer a PING", self.transport.peer)
+            self._scope.cancel()
 
     def drain(self) -> None:
         """End followers at once and announce the end; handlers may finish."""
@@ -109,7 +120,7 @@ class Http2Connection:
     @property
     def busy(self) -> bool:
         """True while a request is being answered."""
-        return bool(self.exchanges) or bool(self.followers)
+        return bool(self.exchanges) or bool(self.followers) or bool(self._unfinished)
 
     def cut_off(self) -> None:
         """End the connection at once, without last words."""
@@ -150,6 +161,7 @@ class Http2Connection:
     def _take(self, happening: Happening) -> None:
         match happening:
             case Asked(stream_id, request):
+                self._idle_since = trio.current_time()
                 self._answer(stream_id, request, self.service.decide(request))
             case RefusedStream(stream_id, refused):
                 self.service.counters.refused += 1
@@ -157,12 +169,16 @@ class Http2Connection:
                 self.respond(stream_id, Response.text(refused.status, refused.reason))
             case Left(stream_id):
                 self.stop(stream_id)
+                self._wake_writers()
             case WindowOpened():
                 self.widest_window = max(self.widest_window, self.wire.connection_window)
-                self._window_opened.set()
-                self._window_opened = trio.Event()
+                self._wake_writers()
             case Pong():
                 self._pinged = None
+
+    def _wake_writers(self) -> None:
+        self._window_opened.set()
+        self._window_opened = trio.Event()
 
     async def _receive(self) -> bytes:
         """Return what the client sends; b"" when it has left in whatever way."""
@@ -220,6 +236,7 @@ class Http2Connection:
         self.respond_head(stream_id, response.status, headers, end=not body)
         taken = self.wire.send(stream_id, body)
         if taken < len(body):
+            self._unfinished += 1
             self.start_soon(self._send_rest, stream_id, memoryview(body)[taken:])
         elif body:
             self.wire.end(stream_id)
@@ -229,8 +246,10 @@ class Http2Connection:
             try:
                 rest = await self.write(stream_id, rest)
             except StreamClosed:
-                return
+                break
         self.wire.end(stream_id)
+        self._unfinished -= 1
+        self.stream_ended()
         self.flush()
 
     def respond_head(
@@ -293,7 +312,7 @@ class Http2Connection:
             self.stop(stream_id)
 
     def stream_ended(self) -> None:
-        """Note that a follower or an exchange is over."""
+        """Note that an answer is over."""
         if not self.busy:
             self._idle_since = trio.current_time()
             if self._draining:
