@@ -73,7 +73,9 @@ class SocketTransport:
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # An event is one write, and the next may be seconds away: nothing is gained by
             # waiting for more (Nagle), and a delayed ACK would add 40 ms.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Not on a connection that has been reset already (EINVAL, on BSD and macOS).
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self.peer = peer
 
@@ -134,12 +136,7 @@ class TlsTransport:
     def __init__(self, plain: SocketTransport, context: ssl.SSLContext) -> None:
         """Take the socket over. Raises Broken if the peer has reset the connection already."""
         try:
-            self._socket = context.wrap_socket(
-                plain.detach(),
-                server_side=True,
-                do_handshake_on_connect=False,
-                suppress_ragged_eofs=True,
-            )
+            self._socket = _wrap(plain.detach(), context)
         except OSError as error:
             raise Broken(f"TLS handshake failed: {_why(error)}") from None
         self.peer = plain.peer
@@ -198,7 +195,8 @@ class TlsTransport:
         with contextlib.suppress(OSError, ValueError):
             self._socket.unwrap()
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
+            # SSLSocket's own shutdown() ends receiving too: it forgets the session.
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
 
     def close(self) -> None:
         if self._socket.fileno() != -1:
@@ -274,6 +272,14 @@ def memory_pair(capacity: int = 64 * 1024) -> tuple[MemoryTransport, MemoryTrans
     )
     left.other, right.other = right, left
     return left, right
+
+
+def _wrap(sock: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+    # SSLSocket asks this as well, but leaks the socket if there is no peer any more.
+    sock.getpeername()
+    return context.wrap_socket(
+        sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+    )
 
 
 def _why(error: OSError) -> str:
