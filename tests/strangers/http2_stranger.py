@@ -126,9 +126,12 @@ class Http2Stranger:
         match event:
             case DataReceived():
                 self.bodies[event.stream_id] += event.data
+                length = event.flow_controlled_length
                 if event.stream_id not in self.stalled:
-                    length = event.flow_controlled_length
                     self.h2.acknowledge_received_data(length, event.stream_id)
+                elif length:
+                    # The connection's window is opened again, or all streams would stall.
+                    self.h2.increment_flow_control_window(length)
             case ResponseReceived():
                 self.heads[event.stream_id] = _texts(event.headers)
             case InformationalResponseReceived():

@@ -257,8 +257,12 @@ class GroupOutlet(Outlet):
 
     @property
     def _room(self) -> int:
-        """How many bytes to all streams together may go through at once, sooner or later."""
-        return min(self._connection.widest_window, GROUP_WRITE_BYTES)
+        """How many bytes to all streams together may go through at once, sooner or later.
+
+        Clients give back a window once half of it is used (h2, nghttp2, Chromium): what is more
+        than the other half may wait for room that never comes.
+        """
+        return min(self._connection.widest_window // 2, GROUP_WRITE_BYTES)
 
     async def _catch_up(self) -> None:
         connection = self._connection
@@ -285,7 +289,7 @@ class GroupOutlet(Outlet):
         connection = self._connection
         slow = self.group.shut(length)
         if not slow and length * len(self.group) <= self._room:
-            # The client has let as much through before: likely it will again, as it reads.
+            # There will be room when the client has read on.
             timeout = connection.service.limits.write_timeout
             if await connection.window_opened(trio.current_time() + timeout):
                 return
