@@ -1,0 +1,161 @@
+"""The processes that the bench starts, and that none of them stays behind.
+
+A child has a process group of its own, so that Ctrl-C reaches the bench alone, which then ends
+its children in order. Should the bench itself be killed, the kernel ends them. Each runs on
+the processors it is given, and every wait on one has an end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["Child", "ChildFailed", "Process"]
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+GRACE_SECONDS = 5.0
+"""What a child has, once its standard input has ended, before it is killed."""
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class ChildFailed(Exception):
+    """A child ended, or did not answer in time; the text has its last words."""
+
+
+class Process:
+    """A process and its group. Ends with the `with` block, whatever happens."""
+
+    def __init__(self, argv: Sequence[str], cpus: Iterable[int], *, cwd: str) -> None:
+        self._argv = " ".join(argv)[:120]
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            start_new_session=True,
+            # Safe: the bench has one thread.
+            preexec_fn=_settle_in(set(cpus)),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        if kind is None and self.ends_with_input:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            # The group may outlive its leader: servers have workers.
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        self._stderr.close()
+
+    ends_with_input = False
+    """Whether it ends by itself when its standard input does."""
+
+    @property
+    def pid(self) -> int:
+        """Its id, which is its group's too."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raise ChildFailed if it has ended."""
+        if self._process.poll() is not None:
+            raise self.failure("ended")
+
+    def failure(self, what: str) -> ChildFailed:
+        """Return what to raise about it, with its last words."""
+        self._stderr.seek(0)
+        words = self._stderr.read().decode(errors="replace").strip()[-2000:]
+        return ChildFailed(f"{self._argv} {what}\n{words}")
+
+
+class Child(Process):
+    """A process that takes lines on standard input and answers in lines of JSON."""
+
+    ends_with_input = True
+
+    def __init__(self, argv: Sequence[str], cpus: Iterable[int], *, cwd: str) -> None:
+        super().__init__(argv, cpus, cwd=cwd)
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._ticket = 0
+        self._unread = b""
+
+    def send(self, line: str) -> None:
+        """Write a line to its standard input."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self.failure("ended") from None
+
+    def order(self, do: str, **arguments: Any) -> int:
+        """Have it do something; return the ticket to `collect` the answer with."""
+        self._ticket += 1
+        self.send(json.dumps({"do": do, "ticket": self._ticket} | arguments))
+        return self._ticket
+
+    def collect(self, ticket: int, seconds: float) -> dict[str, Any]:
+        """Wait for the answer to an order. Raises ChildFailed."""
+        while ticket not in self._answers:
+            answer = self.read(seconds)
+            self._answers[answer["ticket"]] = answer
+        return self._answers.pop(ticket)
+
+    def ask(self, do: str, *, within: float = 20.0, **arguments: Any) -> dict[str, Any]:
+        """Have it do something and wait for the answer."""
+        return self.collect(self.order(do, **arguments), within)
+
+    def read(self, seconds: float) -> dict[str, Any]:
+        """Return the next line that it prints. Raises ChildFailed."""
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self._unread:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+                raise self.failure(f"did not answer within {seconds:.0f} s")
+            data = os.read(self._process.stdout.fileno(), 1 << 20)
+            if not data:
+                raise self.failure("ended")
+            self._unread += data
+        line, self._unread = self._unread.split(b"\n", 1)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def _settle_in(cpus: set[int]) -> Callable[[], None]:
+    """Return what a child does first: takes its processors, and all files that it may have."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+    def settle_in() -> None:
+        os.sched_setaffinity(0, cpus)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+    return settle_in

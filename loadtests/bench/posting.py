@@ -1,0 +1,107 @@
+"""A server of others, to which events are published by POST, and whose CPU the kernel tells.
+
+Its process group is measured from outside, all of its processes and threads together.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .. import payload
+from .children import Process
+
+__all__ = ["Posting", "free_port"]
+
+STARTUP_SECONDS = 30.0
+
+
+class Posting(Process):
+    """A process that listens on `port` and takes events at /publish?topic=a."""
+
+    name = "?"
+
+    def __init__(
+        self, argv: Sequence[str], cpus: Iterable[int], port: int, *, cwd: str = "/"
+    ) -> None:
+        super().__init__(argv, cpus, cwd=cwd)
+        self.port = port
+        self._number = 0
+        self._wait_until_it_listens()
+        self._publisher = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._publisher.close()
+        super().__exit__(kind, value, traceback)
+
+    def publish(self, count: int, interval: float, size: int) -> int:
+        """Publish so many events, one every `interval` s; return the number of the last."""
+        start = time.monotonic()
+        for turn in range(count):
+            time.sleep(max(0.0, start + turn * interval - time.monotonic()))
+            self._number += 1
+            self._post(payload.make("a", self._number, size))
+        return self._number
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that its living processes have used."""
+        used = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            # A process may end while it is looked at, and was of no interest then.
+            content = _read(stat)
+            if content and int(content.rpartition(")")[2].split()[2]) == self.pid:
+                tasks = stat.parent.glob("task/*/schedstat")
+                used += sum(int((_read(task) or "0").split()[0]) for task in tasks)
+        return used / 1e9
+
+    def resident(self) -> int:
+        """Return the bytes of memory that its processes have of their own, and share."""
+        total = 0
+        for rollup in Path("/proc").glob("[0-9]*/smaps_rollup"):
+            stat = _read(rollup.parent / "stat")
+            if stat and int(stat.rpartition(")")[2].split()[2]) == self.pid:
+                fields: dict[str, Any] = dict(
+                    line.split(":", 1) for line in _read(rollup).splitlines()[1:]
+                )
+                total += 1024 * int(fields["Pss"].split()[0])
+        return total
+
+    def _post(self, data: str) -> None:
+        self._publisher.request("POST", "/publish?topic=a", data.encode())
+        self._publisher.getresponse().read()
+
+    def _wait_until_it_listens(self) -> None:
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while True:
+            self.check()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            if time.monotonic() > deadline:
+                raise self.failure(f"did not listen within {STARTUP_SECONDS:.0f} s")
+            time.sleep(0.05)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,100 @@
+"""HTTP/1.1 as a load client speaks it: a request out, a head and chunks in.
+
+Owns the framing; what is in it goes to an `EventReader`. A body without chunks ends with its
+connection, as some servers answer.
+"""
+
+from __future__ import annotations
+
+from .events import EventReader
+from .findings import Findings, Level, Position
+
+__all__ = ["Http1Parser", "request"]
+
+
+def request(path: str, last_event_id: bytes) -> bytes:
+    """Return a request for an event stream, with the fields that browsers send."""
+    resume = b"Last-Event-ID: %b\r\n" % last_event_id if last_event_id else b""
+    return (
+        b"GET %b HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        b"Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (swarm)\r\n"
+        b"Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en\r\n%b\r\n"
+        % (path.encode(), resume)
+    )
+
+
+class Http1Parser:
+    """Reads one answer; with `in_body`, from a point between two of its chunks on."""
+
+    __slots__ = ("_chunked", "_consumed", "_in_body", "_reader", "_rest")
+
+    def __init__(self, reader: EventReader, *, in_body: bool = False, chunked: bool = True) -> None:
+        self._reader = reader
+        self._in_body = in_body
+        self._chunked = chunked
+        self._rest = b""
+        self._consumed = 0
+
+    def positions(self) -> list[Position]:
+        return [self._reader.position]
+
+    def feed(self, data: bytes) -> Findings:
+        found = Findings()
+        self._rest += data
+        at = 0
+        if not self._in_body:
+            end = self._rest.find(b"\r\n\r\n")
+            if end < 0:
+                return found
+            self._read_head(self._rest[:end].lower(), found)
+            at = end + 4
+        if self._chunked:
+            while (end := self._take_chunk(at, found)) > at:
+                at = end
+                self._note_level(at, found)
+        else:
+            self._reader.feed(self._rest[at:], found)
+            at = len(self._rest)
+            self._note_level(at, found)
+        self._rest = self._rest[at:]
+        self._consumed += at
+        return found
+
+    def _read_head(self, head: bytes, found: Findings) -> None:
+        status, *fields = head.split(b"\r\n")
+        self._in_body = True
+        self._chunked = b"transfer-encoding: chunked" in fields
+        found.unchunked = not self._chunked
+        if status.split(b" ")[1:2] == [b"200"]:
+            found.opened = 1
+        else:
+            found.faults.append("refused")
+
+    def _take_chunk(self, start: int, found: Findings) -> int:
+        """Take the chunk at `start` (RFC 9112, 7.1) and return where it ends.
+
+        Returns `start` if it is not whole.
+        """
+        line_end = self._rest.find(b"\r\n", start)
+        if line_end < 0:
+            return start
+        try:
+            size = int(self._rest[start:line_end], 16)
+        except ValueError:
+            found.faults.append("broken")
+            return len(self._rest)
+        end = line_end + 2 + size
+        if len(self._rest) < end + 2:
+            return start
+        if self._rest[end : end + 2] != b"\r\n":
+            found.faults.append("broken")
+        elif size == 0:
+            found.faults.append("ended")
+        else:
+            self._reader.feed(self._rest[line_end + 2 : end], found)
+        return end + 2
+
+    def _note_level(self, at: int, found: Findings) -> None:
+        last = self._reader.position.number
+        if last is not None and self._reader.between_events:
+            found.levels.append(Level(self._consumed + at, last, 0))

@@ -1,0 +1,182 @@
+"""HTTP/2 as a load client speaks it: requests out, frames walked by hand in.
+
+Owns the frames (RFC 9113, 4 and 6) and which stream each belongs to; what is in them goes to
+an `EventReader` for each stream. Of field sections only the status is read: all servers write
+200 as one byte, so that HPACK's table need not be kept.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from hpack import Encoder
+
+from .events import EventReader
+from .findings import Findings, Level, Position
+from .windows import Windows
+
+__all__ = ["Http2Parser", "requests"]
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+ACK = END_STREAM = 0x1
+END_HEADERS = 0x4
+PADDED = 0x8
+PRIORITY = 0x20
+
+STATUS_200 = b"\x88"  # RFC 7541, Appendix A
+TABLE_SIZE_UPDATE = range(0x20, 0x40)  # RFC 7541, 6.3
+
+_HEADER = struct.Struct(">HBBBL")
+
+
+def frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
+    """Return one frame."""
+    length = len(payload)
+    return _HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream_id) + payload
+
+
+def requests(windows: Windows, paths: Sequence[str], last_ids: Sequence[bytes]) -> bytes:
+    """Return all that a connection sends at first: preface, SETTINGS, a request a stream.
+
+    The first stream has the id 1, the next 3, and so on.
+    """
+    encoder = Encoder()
+    sent = [PREFACE, frame(SETTINGS, 0, 0, windows.settings()), windows.widen()]
+    for number, (path, last_id) in enumerate(zip(paths, last_ids, strict=True)):
+        fields = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "localhost"),
+            (":path", path),
+            ("accept", "text/event-stream"),
+            ("cache-control", "no-cache"),
+            ("user-agent", "Mozilla/5.0 (swarm)"),
+            ("accept-encoding", "gzip, deflate, br"),
+            ("accept-language", "en"),
+        ]
+        if last_id:
+            fields.append(("last-event-id", last_id.decode()))
+        section = encoder.encode(fields)
+        sent.append(frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, section))
+    return b"".join(sent)
+
+
+class Http2Parser:
+    """Reads one connection from its first frame on, or from a point between two frames."""
+
+    __slots__ = (
+        "_ahead",
+        "_consumed",
+        "_flow",
+        "_rest",
+        "_section",
+        "_streams",
+        "_top",
+        "_windows",
+    )
+
+    def __init__(self, readers: Sequence[EventReader], windows: Windows | None) -> None:
+        """`windows` is told what arrives; without it nobody is."""
+        self._streams = {2 * number + 1: reader for number, reader in enumerate(readers)}
+        self._windows = windows
+        self._rest = b""
+        self._consumed = 0
+        self._flow = 0
+        self._section: bytes | None = None
+        """A field section whose end has not come yet."""
+        # How far the furthest streams are, and how many of them: to know a level cheaply.
+        numbers = [reader.position.number or 0 for reader in readers]
+        self._top = max(numbers)
+        self._ahead = numbers.count(self._top)
+
+    def positions(self) -> list[Position]:
+        return [reader.position for reader in self._streams.values()]
+
+    def feed(self, data: bytes) -> Findings:
+        found = Findings()
+        data = self._rest + data
+        at, end = 0, len(data)
+        while end - at >= 9:
+            high, low, kind, flags, stream_id = _HEADER.unpack_from(data, at)
+            stop = at + 9 + (high << 8 | low)
+            if stop > end:
+                break
+            body = data[at + 9 : stop]
+            at = stop
+            if kind == DATA:
+                self._take_data(stream_id, flags, body, self._consumed + at, found)
+            else:
+                self._take(kind, flags, stream_id, body, found)
+        self._rest = data[at:]
+        self._consumed += at
+        if self._windows is not None:
+            found.replies += self._windows.due()
+        return found
+
+    def _take_data(
+        self, stream_id: int, flags: int, body: bytes, consumed: int, found: Findings
+    ) -> None:
+        # Padding counts against the windows too (RFC 9113, 6.9.1).
+        self._flow += len(body)
+        if self._windows is not None:
+            self._windows.arrived(stream_id, len(body))
+        reader = self._streams.get(stream_id)
+        if reader is None:
+            found.faults.append("broken")
+            return
+        before = reader.position.number
+        reader.feed(_unpadded(body) if flags & PADDED else body, found)
+        if flags & END_STREAM:
+            found.faults.append("ended")
+        now = reader.position.number
+        if now is None or now == before:
+            return
+        if now > self._top:
+            self._top, self._ahead = now, 1
+        elif now == self._top:
+            self._ahead += 1
+        if self._ahead == len(self._streams) and reader.between_events:
+            found.levels.append(Level(consumed, now, self._flow))
+
+    def _take(self, kind: int, flags: int, stream_id: int, body: bytes, found: Findings) -> None:
+        match kind:
+            case _ if kind in (HEADERS, CONTINUATION):
+                self._take_section(kind, flags, body, found)
+            case _ if kind == SETTINGS and not flags & ACK:
+                found.replies += frame(SETTINGS, ACK, 0, b"")
+            case _ if kind == PING and not flags & ACK:
+                found.replies += frame(PING, ACK, 0, body)
+            case _ if kind in (RST_STREAM, GOAWAY):
+                found.faults.append("ended")
+
+    def _take_section(self, kind: int, flags: int, body: bytes, found: Findings) -> None:
+        if kind == HEADERS:
+            body = _unpadded(body) if flags & PADDED else body
+            self._section = body[5:] if flags & PRIORITY else body
+            if flags & END_STREAM:
+                found.faults.append("ended")
+        elif self._section is not None:
+            self._section += body
+        if flags & END_HEADERS and self._section is not None:
+            section, self._section = self._section, None
+            while section and section[0] in TABLE_SIZE_UPDATE:
+                section = section[1:] if section[0] != 0x3F else _after_integer(section)
+            if section.startswith(STATUS_200):
+                found.opened += 1
+            else:
+                found.faults.append("refused")
+
+
+def _unpadded(body: bytes) -> bytes:
+    return body[1 : len(body) - body[0]]
+
+
+def _after_integer(section: bytes) -> bytes:
+    """Skip an integer that does not fit its first byte (RFC 7541, 5.1)."""
+    at = 1
+    while section[at] & 0x80:
+        at += 1
+    return section[at + 1 :]

@@ -1,0 +1,114 @@
+"""What a swarm has counted: deliveries, faults, and how old events were when they arrived.
+
+One for all connections of a process. It knows no protocol. Ages go into a histogram whose
+steps are one per cent, so that several processes' can be added up.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from array import array
+from collections import Counter
+from typing import Any
+
+from .findings import Fault, Received
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Counts from the last `mark()` on. Times are in ns, by CLOCK_MONOTONIC."""
+
+    def __init__(self, *, one_topic: bool) -> None:
+        """With `one_topic` each event is followed to the last of its receivers."""
+        self._one_topic = one_topic
+        self.faults: Counter[Fault] = Counter()
+        """Since the start: a fault is not forgotten."""
+        self.parsed = 0
+        """Reads that were not simply what others had received."""
+        self.ids: dict[int, bytes] = {}
+        """Of each event its id, if there is one topic."""
+        self.deliveries = 0
+        self._ages = array("q")
+        self._first = 0
+        self._published = array("q")  # by number - first
+        self._last_receipt = array("q")  # likewise
+        self.mark()
+
+    def mark(self) -> None:
+        """Count from now on."""
+        self.deliveries = 0
+        self.parsed = 0
+        self._ages = array("q")
+        self._first += len(self._published)
+        self._published = array("q")
+        self._last_receipt = array("q")
+        self._since = time.monotonic()
+        self._cpu = time.process_time()
+
+    def learn(self, events: list[Received]) -> None:
+        """Take note of events that somebody has received."""
+        if not self._one_topic:
+            return
+        for event in events:
+            self.ids[event.number] = event.id
+            if not self._published:
+                self._first = event.number
+            missing = event.number - self._first - len(self._published)
+            if missing >= 0:
+                self._published.extend([0] * missing)
+                self._published.append(event.published)
+                self._last_receipt.extend([0] * (missing + 1))
+
+    def delivered(self, events: list[Received], now: int) -> None:
+        """Count events that one stream has received and parsed itself."""
+        if not events:
+            return
+        self.learn(events)
+        self.deliveries += len(events)
+        self._ages.append(now - min(event.published for event in events))
+        if self._one_topic:
+            for event in events:
+                self._received(event.number, event.number, now)
+
+    def passed(self, first: int, last: int, streams: int, now: int) -> None:
+        """Count events `first` to `last`, known to the ledger, for each of `streams` streams."""
+        self.deliveries += (last - first + 1) * streams
+        index = first - self._first
+        if index >= 0:
+            self._ages.append(now - self._published[index])
+        self._received(first, last, now)
+
+    def _received(self, first: int, last: int, now: int) -> None:
+        # Time does not go back, so the latest note is the last receipt.
+        start, stop = max(0, first - self._first), last - self._first + 1
+        if stop - start == 1:
+            self._last_receipt[start] = now
+        elif stop > start:
+            self._last_receipt[start:stop] = array("q", [now]) * (stop - start)
+
+    def report(self) -> dict[str, Any]:
+        """Return what has been counted since the mark, for JSON."""
+        ages = Counter(_step(age) for age in self._ages)
+        events = [
+            [self._first + index, published, self._last_receipt[index]]
+            for index, published in enumerate(self._published)
+            if published
+        ]
+        return {
+            "deliveries": self.deliveries,
+            "faults": dict(self.faults),
+            "parsed": self.parsed,
+            "reads": len(self._ages),
+            "ages": sorted(ages.items()),
+            "oldest": max(self._ages, default=0),
+            "events": events,
+            "cpu": time.process_time() - self._cpu,
+            "seconds": time.monotonic() - self._since,
+        }
+
+
+def _step(age: int) -> int:
+    """Return the step of the histogram: ages up to exp(step / 100) ns."""
+    return math.ceil(math.log(max(1, age)) * 100)
