@@ -24,6 +24,8 @@ BACKLOG = 65_535
 """Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn (4,096 as
 a rule). A reconnect storm fills it, and what does not fit waits a second or more."""
 
+MAX_PORT = 65_535
+
 _PROBLEMS = {
     errno.EADDRINUSE: "is in use: another program listens there",
     errno.EACCES: "may not be used by this user: ports below 1024 usually belong to root",
@@ -112,12 +114,19 @@ async def listen(binds: Sequence[Bind]) -> list[Listener]:
 
 
 async def _resolve(bind: Bind) -> list[tuple[socket.AddressFamily, str]]:
-    flags = socket.AI_PASSIVE | socket.AI_ADDRCONFIG
+    if not 0 <= bind.port <= MAX_PORT:
+        # getaddrinfo takes it modulo 65,536.
+        raise BindError(f"{bind.host}:{bind.port} is no place to listen: ports end at {MAX_PORT}")
+    flags = socket.AI_PASSIVE
+    if ":" not in bind.host:
+        # A name of both families means those that this machine has. Not for IPv6 addresses:
+        # glibc would refuse :: and ::1 where there is no other IPv6 address, as in containers.
+        flags |= socket.AI_ADDRCONFIG
     try:
         found = await trio.socket.getaddrinfo(
             bind.host or None, bind.port, type=socket.SOCK_STREAM, flags=flags
         )
-    except (socket.gaierror, OverflowError, UnicodeError) as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise BindError(f"{bind.host}:{bind.port} is no place to listen: {error}") from None
     return list(dict.fromkeys((family, str(name[0])) for family, _, _, _, name in found))
 
@@ -159,6 +168,8 @@ def _remove_leftover(path: str) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
+        # Without waiting: that of a busy server may be full.
+        probe.setblocking(False)
         try:
             probe.connect(path)
         except ConnectionRefusedError:
