@@ -55,7 +55,7 @@ async def test_the_first_request_has_the_head_timeout_from_the_start(
     ours, theirs = memory_pair()
     wire = Http1(service.limits, peer=ours.peer, scheme="http")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Http1Connection(service, ours, wire).run, b"")
+        nursery.start_soon(Http1Connection(service, ours, wire).run)
         await trio.sleep(9)
         client = Http1Client(theirs)
         await client.send(b"GET / HTTP/1.1\r\n")

@@ -176,29 +176,27 @@ class Server:
 
     async def _connect(self, plain: SocketTransport, tls: ssl.SSLContext | None) -> None:
         """Serve one connection. Nothing that goes wrong in it gets past here."""
+        connection = None
         try:
-            await self._converse(plain, tls)
+            connection = await negotiate(self._service, plain, tls)
+            if connection is not None and not self._service.draining:
+                self._connections[connection] = None
+                await connection.run()
         except* Exception as errors:
             self._service.counters.failed += 1
             logger.error("%s: the connection failed", plain.peer, exc_info=errors)
         finally:
+            if connection is not None:
+                connection.transport.close()
             plain.close()
-            self._open -= 1
-            self._by_host[plain.peer.host] -= 1
-            if not self._by_host[plain.peer.host]:
-                del self._by_host[plain.peer.host]
+            self._forget(connection, plain.peer)
 
-    async def _converse(self, plain: SocketTransport, tls: ssl.SSLContext | None) -> None:
-        negotiated = await negotiate(self._service, plain, tls)
-        if negotiated is None:
-            return
-        connection, first = negotiated
-        self._connections[connection] = None
-        try:
-            if not self._service.draining:
-                await connection.run(first)
-        finally:
-            connection.transport.close()
+    def _forget(self, connection: Connection | None, peer: Peer) -> None:
+        self._open -= 1
+        self._by_host[peer.host] -= 1
+        if not self._by_host[peer.host]:
+            del self._by_host[peer.host]
+        if connection in self._connections:
             del self._connections[connection]
             if self._service.draining and not self._connections:
                 self._all_gone.set()

@@ -9,12 +9,14 @@ a follower that has to catch up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
 
 import trio
 
 from ..event import encode
-from ..message import Request, Response
+from ..message import Headers, Request, Response
 from ..routes import Follow, Handle
 from ..transport import Broken, Transport
 from ..wire import Refused
@@ -29,13 +31,32 @@ __all__ = ["Http1Connection"]
 
 logger = logging.getLogger("trio_sse.connection")
 
+NO_HEADERS = Headers()
+
 LINGER_SECONDS = 2.0
 """How long to read on after a last answer, so that closing with unread input does not reset
 the connection before the client has read the answer (RFC 9112, 9.6). nginx waits 5 s."""
 
 
 class Http1Connection:
-    """Serves one transport until either side ends it."""
+    """Serves one transport until either side ends it.
+
+    There are tens of thousands of these, nearly all of them waiting for a follower to leave, so
+    what is not needed for that is not kept: no request, and few coroutines within coroutines.
+    """
+
+    __slots__ = (
+        "_left",
+        "_scope",
+        "_served",
+        "_waiting_for_request",
+        "exchange",
+        "outbox",
+        "service",
+        "start_soon",
+        "transport",
+        "wire",
+    )
 
     def __init__(self, service: Service, transport: Transport, wire: Http1) -> None:
         self.service = service
@@ -44,8 +65,8 @@ class Http1Connection:
         self.outbox: Outbox
         self.exchange: Http1Exchange | None = None
         self.start_soon: Callable[..., None]
-        self._scope = trio.CancelScope()
-        self._waiting_for_request = trio.CancelScope()
+        self._scope: trio.CancelScope
+        self._waiting_for_request: trio.CancelScope | None = None
         self._served = 0
         self._left = False
 
@@ -54,21 +75,19 @@ class Http1Connection:
         """The client is gone: nothing needs to be said any more."""
         return self._left
 
-    async def run(self, first: bytes) -> None:
-        """Serve requests until the connection ends; `first` is what has been read already."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                self.start_soon = nursery.start_soon
-                self.outbox = Outbox(
-                    self.transport,
-                    nursery.start_soon,
-                    self.service.limits.write_timeout,
-                    self._break_off,
-                )
-                if first:
-                    self.wire.receive(first)
-                await self._converse()
-                nursery.cancel_scope.cancel()
+    async def run(self) -> None:
+        """Serve requests until the connection ends."""
+        async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
+            self.start_soon = nursery.start_soon
+            self.outbox = Outbox(
+                self.transport,
+                nursery.start_soon,
+                self.service.limits.write_timeout,
+                self._break_off,
+            )
+            await self._converse()
+            nursery.cancel_scope.cancel()
 
     def tick(self, now: float) -> None:
         """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
@@ -84,14 +103,15 @@ class Http1Connection:
     def drain(self) -> None:
         """End followers at once and the connection with its last answer; handlers may finish."""
         self.wire.close_after()
-        if not self._request_began:
+        if self._waiting_for_request is not None and not self._request_began:
             self._waiting_for_request.cancel()
         if self.exchange is not None and self.exchange.following:
             self.exchange.scope.cancel()
 
     def stop_handlers(self) -> None:
         """End what drain() left: the grace that handlers and late requests had is over."""
-        self._waiting_for_request.cancel()
+        if self._waiting_for_request is not None:
+            self._waiting_for_request.cancel()
         if self.exchange is not None:
             self.exchange.scope.cancel()
 
@@ -103,15 +123,10 @@ class Http1Connection:
 
     async def _converse(self) -> None:
         while True:
-            request = await self._next_request()
-            if request is None:
+            answer = self._answer(await self._next_request())
+            if answer is None:
                 return
-            if isinstance(request, Refused):
-                self.service.counters.refused += 1
-                logger.debug("%s: refused: %s", self.transport.peer, request.reason)
-                self._send(self.wire.respond(Response.text(request.status, request.reason)))
-            else:
-                await self._answer(request)
+            await answer
             if self.wire.must_close and not self._left:
                 await self._say_goodbye()
             if self.wire.must_close or self._left:
@@ -123,23 +138,23 @@ class Http1Connection:
         limits, wire = self.service.limits, self.wire
         wait = limits.idle_timeout if self._served else limits.head_timeout
         in_head = in_body = False
-        with trio.CancelScope(deadline=trio.current_time() + wait) as self._waiting_for_request:
-            if self.service.draining:
-                return None
-            while True:
+        with trio.CancelScope(deadline=trio.current_time() + wait) as scope:
+            self._waiting_for_request = scope
+            while not self.service.draining or self._request_began:
                 request = wire.next_request()
                 self._send(wire.pending())
                 if request is not None:
+                    self._waiting_for_request = None
                     return request
                 if wire.closed:
                     return None
                 if wire.in_body and not in_body:
                     in_body = True
-                    self._waiting_for_request.deadline = trio.current_time() + limits.body_timeout
+                    scope.deadline = trio.current_time() + limits.body_timeout
                 elif wire.head_started and self._served and not in_head:
                     # Of a first request it counts from the start, also of the wait for it.
                     in_head = True
-                    self._waiting_for_request.deadline = trio.current_time() + limits.head_timeout
+                    scope.deadline = trio.current_time() + limits.head_timeout
                 wire.receive(await self.receive())
         if self._request_began:
             return Refused(408, "The request did not arrive in time.")
@@ -150,44 +165,68 @@ class Http1Connection:
         """True while the rest of a request is awaited, whose sender is owed an answer."""
         return self.wire.head_started or self.wire.in_body
 
-    async def _answer(self, request: Request) -> None:
+    def _answer(self, request: Request | Refused | None) -> Coroutine[Any, Any, None] | None:
+        """Return what answers a request, for the caller to await; None if there is none.
+
+        A plain function, so that nobody holds on to the request while a stream runs.
+        """
+        if request is None:
+            return None
+        if isinstance(request, Refused):
+            self.service.counters.refused += 1
+            logger.debug("%s: refused: %s", self.transport.peer, request.reason)
+            return self._respond(Response.text(request.status, request.reason))
         decision = self.service.decide(request)
         if isinstance(decision, Response):
-            self._send(self.wire.respond(decision))
-            await self._drained()
-            return
-        exchange = Http1Exchange(self, request, decision.headers)
+            return self._respond(decision)
         if request.method == "HEAD":
-            exchange.open()
-            await self._drained()
-            return
-        self.exchange = exchange
-        self.service.stream_opened()
-        try:
-            if isinstance(decision, Follow):
-                await self._follow(exchange, decision)
-            else:
-                await self._handle(exchange, decision)
-        finally:
-            self.service.stream_closed()
-            self.exchange = None
+            Http1Exchange(self, request, decision.headers).open()
+            return self._drained()
+        if isinstance(decision, Follow):
+            # Followers stay for hours, and a browser's headers take 2 KB.
+            request = replace(request, headers=NO_HEADERS, body=b"")
+            return self._follow(Http1Exchange(self, request, decision.headers), decision)
+        return self._handle(Http1Exchange(self, request, decision.headers), decision)
+
+    async def _respond(self, response: Response) -> None:
+        self._send(self.wire.respond(response))
         await self._drained()
 
     async def _follow(self, exchange: Http1Exchange, decision: Follow) -> None:
         hub, selectors = decision.hub, decision.hub.selectors(decision.topics)
         cursor, opening = hub.resume(decision.last_event_id)
-        exchange.open()
-        for event in opening:
-            self.outbox.write(self.wire.frame(encode(event)))
-        with exchange.scope, exchange.following_from(hub, selectors, cursor):
-            await self._watch(exchange)
+        self._begin(exchange)
+        try:
+            exchange.open()
+            for event in opening:
+                self.outbox.write(self.wire.frame(encode(event)))
+            with exchange.scope:
+                exchange.start_following(hub, selectors, cursor)
+                await self._watch(exchange)
+        finally:
+            exchange.stop_following()
+            self._finish()
         exchange.end()
+        await self._drained()
 
     async def _handle(self, exchange: Http1Exchange, decision: Handle) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch, exchange)
-            await run_handler(exchange, decision)
-            nursery.cancel_scope.cancel()
+        self._begin(exchange)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._watch, exchange)
+                await run_handler(exchange, decision)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._finish()
+        await self._drained()
+
+    def _begin(self, exchange: Http1Exchange) -> None:
+        self.exchange = exchange
+        self.service.stream_opened()
+
+    def _finish(self) -> None:
+        self.exchange = None
+        self.service.stream_closed()
 
     async def _watch(self, exchange: Http1Exchange) -> None:
         """Cancel the stream when the client leaves, or sends more than can wait for its end."""

@@ -5,8 +5,7 @@ A connection answers one request at a time, so an outlet here is one follower.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import trio
@@ -72,23 +71,26 @@ class Http1Exchange(Exchange):
             self._connection.outbox.write(answer)
 
     async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
-        with self.following_from(hub, selectors, cursor):
-            await trio.sleep_forever()
-
-    @contextmanager
-    def following_from(
-        self, hub: Hub, selectors: frozenset[str], cursor: int
-    ) -> Generator[None, None, None]:
-        """Have the hub write to this stream for as long as the block lasts."""
-        outlet = self._outlet = Http1Outlet(self._connection, hub, selectors, cursor)
-        outlet.heard = self.heard
-        self.following = True
-        outlet.start()
+        self.start_following(hub, selectors, cursor)
         try:
-            yield
+            await trio.sleep_forever()
         finally:
-            outlet.stop()
-            self.following = False
+            self.stop_following()
+
+    def start_following(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
+        """Have the hub write to this stream from now on."""
+        self._outlet = Http1Outlet(self._connection, hub, selectors, cursor)
+        self._outlet.heard = self.heard
+        self.following = True
+        self._outlet.start()
+
+    def stop_following(self) -> None:
+        """Have the hub write no more."""
+        self.following = False
+        if self._outlet is not None:
+            self._outlet.stop()
+            self.heard = self.last_heard
+            self._outlet = None
 
     def end(self) -> None:
         if self.ended or self._connection.left:

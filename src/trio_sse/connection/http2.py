@@ -38,7 +38,9 @@ connection before the client has read the last frames."""
 class Http2Connection:
     """Serves one transport until either side ends it."""
 
-    def __init__(self, service: Service, transport: Transport, wire: Http2) -> None:
+    def __init__(
+        self, service: Service, transport: Transport, wire: Http2, first: bytes = b""
+    ) -> None:
         self.service = service
         self.transport = transport
         self.wire = wire
@@ -52,29 +54,30 @@ class Http2Connection:
         self.widest_window = wire.connection_window
         """The most that the client has been willing to have under way."""
         self._window_opened = trio.Event()
-        self._scope = trio.CancelScope()
+        self._first = first  # what was read to find out that it speaks HTTP/2
+        self._scope: trio.CancelScope
         self._reading = trio.CancelScope()
         self._last_heard = self._idle_since = trio.current_time()
         self._pinged: float | None = None
         self._draining = False
 
-    async def run(self, first: bytes) -> None:
-        """Serve streams until the connection ends; `first` is what has been read already."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                self.start_soon = nursery.start_soon
-                self.outbox = Outbox(
-                    self.transport,
-                    nursery.start_soon,
-                    self.service.limits.write_timeout,
-                    self._break_off,
-                )
-                self.wire.start()
-                try:
-                    await self._converse(first)
-                finally:
-                    self._stop_followers()
-                nursery.cancel_scope.cancel()
+    async def run(self) -> None:
+        """Serve streams until the connection ends."""
+        async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
+            self.start_soon = nursery.start_soon
+            self.outbox = Outbox(
+                self.transport,
+                nursery.start_soon,
+                self.service.limits.write_timeout,
+                self._break_off,
+            )
+            self.wire.start()
+            try:
+                await self._converse()
+            finally:
+                self._stop_followers()
+            nursery.cancel_scope.cancel()
 
     def tick(self, now: float) -> None:
         """Look after everything that time brings: heartbeats, old streams, pings, idleness."""
@@ -128,10 +131,10 @@ class Http2Connection:
 
     # -- reading ------------------------------------------------------------------------
 
-    async def _converse(self, first: bytes) -> None:
+    async def _converse(self) -> None:
         client_is_there = True
         with self._reading:
-            client_is_there = await self._read(first)
+            client_is_there = await self._read(self._first)
         self._stop_followers()
         self.stop_handlers()
         if client_is_there:

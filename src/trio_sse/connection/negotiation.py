@@ -38,8 +38,8 @@ PLAIN_TEXT_ON_TLS = (
 
 async def negotiate(
     service: Service, socket: SocketTransport, context: ssl.SSLContext | None
-) -> tuple[Connection, bytes] | None:
-    """Return a connection to run and the bytes read so far; None if the client is no use.
+) -> Connection | None:
+    """Return a connection to run, or None if the client is no use.
 
     Over TLS if there is a `context`. The caller closes the connection's `transport`, or the
     socket if there is none. Takes `Limits.head_timeout` seconds at most.
@@ -58,7 +58,7 @@ async def negotiate(
 
 async def _secure(
     service: Service, socket: SocketTransport, context: ssl.SSLContext
-) -> tuple[Connection, bytes] | None:
+) -> Connection | None:
     first = socket.peek()
     while first is None:
         await socket.wait_readable()
@@ -76,13 +76,11 @@ async def _secure(
         transport.close()
         raise
     if protocol == "h2":
-        return _http2(service, transport, "https"), b""
-    return _http1(service, transport, "https"), b""
+        return _http2(service, transport, "https")
+    return _http1(service, transport, "https")
 
 
-async def choose(
-    service: Service, transport: Transport, scheme: Scheme
-) -> tuple[Connection, bytes] | None:
+async def choose(service: Service, transport: Transport, scheme: Scheme) -> Connection | None:
     """Tell the protocols apart by the first bytes in clear text. Waits without a deadline."""
     data = b""
     while len(data) < len(PREFACE) and PREFACE.startswith(data):
@@ -94,15 +92,21 @@ async def choose(
         else:
             return None
     if data.startswith(PREFACE):
-        return _http2(service, transport, scheme), data
-    return _http1(service, transport, scheme), data
+        return _http2(service, transport, scheme, data)
+    return _http1(service, transport, scheme, data)
 
 
-def _http1(service: Service, transport: Transport, scheme: Scheme) -> Http1Connection:
+def _http1(
+    service: Service, transport: Transport, scheme: Scheme, first: bytes = b""
+) -> Http1Connection:
     wire = Http1(service.limits, peer=transport.peer, scheme=scheme)
+    if first:
+        wire.receive(first)
     return Http1Connection(service, transport, wire)
 
 
-def _http2(service: Service, transport: Transport, scheme: Scheme) -> Http2Connection:
+def _http2(
+    service: Service, transport: Transport, scheme: Scheme, first: bytes = b""
+) -> Http2Connection:
     wire = Http2(service.limits, peer=transport.peer, scheme=scheme)
-    return Http2Connection(service, transport, wire)
+    return Http2Connection(service, transport, wire, first)
