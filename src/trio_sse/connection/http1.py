@@ -193,7 +193,7 @@ class Http1Connection:
         await self._drained()
 
     async def _follow(self, exchange: Http1Exchange, decision: Follow) -> None:
-        hub, selectors = decision.hub, decision.hub.selectors(decision.topics)
+        hub = decision.hub
         cursor, opening = hub.resume(decision.last_event_id)
         self._begin(exchange)
         try:
@@ -201,7 +201,7 @@ class Http1Connection:
             for event in opening:
                 self.outbox.write(self.wire.frame(encode(event)))
             with exchange.scope:
-                exchange.start_following(hub, selectors, cursor)
+                exchange.start_following(hub, hub.selectors(decision.topics), cursor)
                 await self._watch(exchange)
         finally:
             exchange.stop_following()

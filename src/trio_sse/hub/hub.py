@@ -174,6 +174,7 @@ class Hub:
                 self._by_topic.setdefault(topic, {})[audience] = None
         outlet.cursor = self.log.head
         outlet.audience = audience
+        outlet.selectors = audience.selectors  # One set for all of them, not one each.
         audience.live[outlet] = None
 
     def leave(self, outlet: Outlet) -> None:
