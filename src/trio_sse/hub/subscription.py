@@ -51,6 +51,8 @@ class Subscription(Outlet):
         return self._events.popleft()
 
     async def _wait_for_news(self) -> None:
+        if self.audience is not None:
+            raise trio.BusyResourceError("another task is waiting for this subscription's events")
         self._news = trio.Event()
         self._hub.join(self)
         try:
