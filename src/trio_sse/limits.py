@@ -55,6 +55,11 @@ class Limits:
     """What a client may send ahead while it is being answered, and what replies to control
     frames may pile up before the server stops reading: more is not a client that reads."""
 
+    max_unsent_bytes: int = 128 * KIB
+    """What the kernel takes for a client that does not read, beyond what is on its way to it
+    (TCP_NOTSENT_LOWAT, tcp(7)). Linux alone would take 4 MiB, 40 GiB for 10,000 of them; a fast
+    client over a long distance is not slowed, as what is on its way is not counted."""
+
     # -- how long ---------------------------------------------------------------------
 
     head_timeout: float = 10.0

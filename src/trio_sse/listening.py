@@ -26,6 +26,9 @@ a rule). A reconnect storm fills it, and what does not fit waits a second or mor
 
 MAX_PORT = 65_535
 
+# Linux and macOS.
+TCP_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+
 _PROBLEMS = {
     errno.EADDRINUSE: "is in use: another program listens there",
     errno.EACCES: "may not be used by this user: ports below 1024 usually belong to root",
@@ -83,6 +86,15 @@ class Listener:
         accepted, name = self.sock.accept()
         peer = Peer("unix") if self.address.unix is not None else Peer(name[0], name[1])
         return accepted, peer
+
+    def limit_unsent(self, most: int) -> None:
+        """Let the kernel take so many bytes for a client that does not read, where it can.
+
+        Set here it holds for each connection that is accepted. Unix sockets have no such limit;
+        their buffers are small.
+        """
+        if self.address.unix is None and TCP_NOTSENT_LOWAT is not None:
+            self.sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, most)
 
     def close(self) -> None:
         """Stop listening, and remove a Unix socket's path."""

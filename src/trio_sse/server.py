@@ -251,4 +251,6 @@ async def serve(
     at once; draining ends every stream properly. Raises BindError if it cannot listen.
     """
     listeners = await listen([bind] if isinstance(bind, Bind) else list(bind))
+    for listener in listeners:
+        listener.limit_unsent(limits.max_unsent_bytes)
     await Server(Service(routes, limits), listeners).run(task_status)
