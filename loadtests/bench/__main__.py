@@ -98,7 +98,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="a folder for the results")
     options = parser.parse_args(argv)
     if options.output is None:
-        what = options.note.replace(" ", "-") or ("peers" if options.peers else "full")
+        what = options.note.replace(" ", "-")
+        if not what:
+            what = "some" if options.only else "peers" if options.peers else "full"
         results = BUILD / "quick" if options.quick else ROOT / "results"
         options.output = results / f"{date.today().isoformat()}-bench-{what}"
     return options

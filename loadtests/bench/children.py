@@ -18,10 +18,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Child", "ChildFailed", "Process"]
+__all__ = ["Child", "ChildFailed", "Process", "read_if_there"]
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE_SECONDS = 5.0
@@ -82,6 +83,22 @@ class Process:
     def pid(self) -> int:
         """Its id, which is its group's too."""
         return self._process.pid
+
+    def scheduled(self) -> tuple[float, float]:
+        """Return the seconds that its group has run, and that it was ready but had to wait.
+
+        All living processes and threads of the group together (proc_pid_schedstat).
+        """
+        ran = waited = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            # A process may end while it is looked at, and is of no interest then.
+            content = read_if_there(stat)
+            if content and int(content.rpartition(")")[2].split()[2]) == self.pid:
+                for task in stat.parent.glob("task/*/schedstat"):
+                    figures = (read_if_there(task) or "0 0").split()
+                    ran += int(figures[0])
+                    waited += int(figures[1])
+        return ran / 1e9, waited / 1e9
 
     def check(self) -> None:
         """Raise ChildFailed if it has ended."""
@@ -147,6 +164,14 @@ class Child(Process):
         line, self._unread = self._unread.split(b"\n", 1)
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+def read_if_there(path: Path) -> str:
+    """Return what is in a file of /proc, "" if its process has ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _settle_in(cpus: set[int]) -> Callable[[], None]:

@@ -9,6 +9,7 @@ after the client's read.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -17,10 +18,13 @@ from typing import Any
 from .figures import CannotMeasure
 from .subjects import Publisher, Swarm
 
-__all__ = ["BUSY", "FanOut", "combine", "fan_out", "side_by_side", "summarise"]
+__all__ = ["FanOut", "Watch", "combine", "fan_out", "remarks", "side_by_side"]
 
 BUSY = 0.8
 """A client busier than this may be what limits; then it is said."""
+
+DISTURBED = 0.1
+"""If others had more than this of the processor's time that was ours, it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class FanOut:
     client_cpu: float
     busy: float
     """Part of the time in which deliveries were under way that the client worked."""
+    disturbed: float
+    """Part of the time in which the server, or the clients, could have run that others did."""
     last_client: float
     """Median, over the events, of when the last client had it."""
     p50: float
@@ -40,24 +46,40 @@ class FanOut:
     oldest: float
     faults: dict[str, int]
 
-    @property
-    def client_limits(self) -> bool:
-        """True if the client was too busy for the times to be the server's."""
-        return self.busy > BUSY
-
 
 def fan_out(publisher: Publisher, swarm: Swarm, count: int, interval: float, size: int) -> FanOut:
     """Publish `count` events, one every `interval` s, and measure until all have them."""
-    swarm.mark()
-    before = publisher.cpu()
+    watch = Watch(publisher, swarm)
     last = publisher.publish(count, interval, size)
     swarm.wait(last)
-    cpu = publisher.cpu() - before
-    return summarise(swarm.report(), cpu)
+    return watch.summary()
 
 
-def summarise(report: dict[str, Any], cpu: float) -> FanOut:
-    """Make figures of a swarm's report and the seconds of CPU that the server used."""
+class Watch:
+    """Sees what a server and its clients use, from its making to its summary."""
+
+    def __init__(self, publisher: Publisher, swarm: Swarm) -> None:
+        self._publisher = publisher
+        self._swarm = swarm
+        swarm.mark()
+        self._scheduled = publisher.scheduled(), swarm.scheduled()
+        self._cpu = publisher.cpu()
+
+    def summary(self) -> FanOut:
+        """Return figures of all that was received since."""
+        cpu = self._publisher.cpu() - self._cpu
+        report = self._swarm.report()
+        scheduled = self._publisher.scheduled(), self._swarm.scheduled()
+        waited = max(map(_part_waited, self._scheduled, scheduled))
+        return _summarise(report, cpu, waited)
+
+
+def _part_waited(before: tuple[float, float], after: tuple[float, float]) -> float:
+    ran, waited = after[0] - before[0], after[1] - before[1]
+    return waited / (ran + waited) if ran + waited else 0.0
+
+
+def _summarise(report: dict[str, Any], cpu: float, disturbed: float) -> FanOut:
     deliveries = report["deliveries"]
     if not deliveries:
         raise CannotMeasure(f"not one event arrived; the clients say {report['faults']}")
@@ -67,12 +89,13 @@ def summarise(report: dict[str, Any], cpu: float) -> FanOut:
         deliveries=deliveries,
         cpu=cpu / deliveries * 1e6,
         client_cpu=report["cpu"] / deliveries * 1e6,
+        disturbed=disturbed,
         busy=min(1.0, report["cpu"] / (under_way or report["seconds"])),
         last_client=median(lasts) if lasts else math.nan,
         p50=_quantile(report["ages"], 0.5),
         p99=_quantile(report["ages"], 0.99),
         oldest=report["oldest"] / 1e6,
-        faults={fault: count for fault, count in report["faults"].items() if count},
+        faults=report["faults"],
     )
 
 
@@ -90,6 +113,32 @@ def side_by_side(
     return [combine(done) for done in results]
 
 
+def remarks(**measured: FanOut) -> tuple[str, ...]:
+    """Return what must be said about measurements before their times are believed."""
+    said = []
+    for name, result in measured.items():
+        name = name.replace("_", " ")
+        if result.busy > BUSY:
+            said.append(
+                f"{name}: the clients were busy {result.busy:.0%} of the time that deliveries "
+                "took, so times say as much of them as of the server; CPU figures stand"
+            )
+        if result.disturbed > DISTURBED:
+            said.append(
+                f"{name}: other programs had {result.disturbed:.0%} of the processor's time that "
+                "was the server's or the clients'; times are too long by as much"
+            )
+    return tuple(said)
+
+
+def faults(*measured: FanOut) -> dict[str, int]:
+    """Add up what clients found wrong."""
+    total: Counter[str] = Counter()
+    for result in measured:
+        total.update(result.faults)
+    return dict(total)
+
+
 def combine(results: Sequence[FanOut]) -> FanOut:
     """Return the medians of several measurements of the same."""
     return FanOut(
@@ -97,6 +146,7 @@ def combine(results: Sequence[FanOut]) -> FanOut:
         cpu=median(each.cpu for each in results),
         client_cpu=median(each.client_cpu for each in results),
         busy=median(each.busy for each in results),
+        disturbed=median(each.disturbed for each in results),
         last_client=median(each.last_client for each in results),
         p50=median(each.p50 for each in results),
         p99=median(each.p99 for each in results),

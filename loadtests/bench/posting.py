@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from .. import payload
-from .children import Process
+from .children import Process, read_if_there
 
 __all__ = ["Posting", "free_port"]
 
@@ -55,23 +55,16 @@ class Posting(Process):
 
     def cpu(self) -> float:
         """Return the seconds of CPU that its living processes have used."""
-        used = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            # A process may end while it is looked at, and was of no interest then.
-            content = _read(stat)
-            if content and int(content.rpartition(")")[2].split()[2]) == self.pid:
-                tasks = stat.parent.glob("task/*/schedstat")
-                used += sum(int((_read(task) or "0").split()[0]) for task in tasks)
-        return used / 1e9
+        return self.scheduled()[0]
 
     def resident(self) -> int:
         """Return the bytes of memory that its processes have of their own, and share."""
         total = 0
         for rollup in Path("/proc").glob("[0-9]*/smaps_rollup"):
-            stat = _read(rollup.parent / "stat")
+            stat = read_if_there(rollup.parent / "stat")
             if stat and int(stat.rpartition(")")[2].split()[2]) == self.pid:
                 fields: dict[str, Any] = dict(
-                    line.split(":", 1) for line in _read(rollup).splitlines()[1:]
+                    line.split(":", 1) for line in read_if_there(rollup).splitlines()[1:]
                 )
                 total += 1024 * int(fields["Pss"].split()[0])
         return total
@@ -98,10 +91,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

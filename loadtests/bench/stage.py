@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import resource
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from ..payload import SIZE
 from .figures import CannotMeasure
 from .nchan import Nchan
 from .subjects import BareLoop, Swarm, TrioSse
+
+P = TypeVar("P")
 
 __all__ = ["FULL", "QUICK", "Site", "Sizes", "Stage"]
 
@@ -105,6 +108,8 @@ class Stage:
 
     def __init__(self, site: Site) -> None:
         self.sizes = site.sizes
+        self.server_cpus = site.server_cpus
+        self.build = site.build
         self._site = site
         self._children = contextlib.ExitStack()
 
@@ -137,18 +142,22 @@ class Stage:
                 f"it takes about {wanted // MIB} MiB of memory, and {memory // MIB} are free"
             )
 
+    def start(self, child: AbstractContextManager[P]) -> P:
+        """Have a process end with the stage."""
+        return self._children.enter_context(child)
+
     def trio_sse(self, **limits: float) -> TrioSse:
         """Start our server."""
-        return self._children.enter_context(TrioSse(self._site.server_cpus, limits))
+        return self.start(TrioSse(self.server_cpus, limits))
 
     def bare_loop(self, connections: int, streams: int = 0, size: int = SIZE) -> BareLoop:
         """Start the C loop; it waits for just these connections."""
-        child = BareLoop(self._site.bare_loop, self._site.server_cpus, connections, streams, size)
-        return self._children.enter_context(child)
+        program = self._site.bare_loop
+        return self.start(BareLoop(program, self.server_cpus, connections, streams, size))
 
     def nchan(self) -> Nchan:
         """Start nginx with nchan. Raises CannotMeasure if it is not installed."""
-        return self._children.enter_context(Nchan(self._site.server_cpus))
+        return self.start(Nchan(self.server_cpus))
 
     def swarm(
         self,
@@ -160,7 +169,7 @@ class Stage:
     ) -> Swarm:
         """Start load clients; `settings` are those of `loadtests.swarm`."""
         settings = {"port": port, "protocol": protocol, "streams": streams} | settings
-        return self._children.enter_context(Swarm(self._site.client_cpus, settings))
+        return self.start(Swarm(self._site.client_cpus, settings))
 
 
 def available_bytes() -> int:

@@ -31,6 +31,9 @@ class Publisher(Protocol):
     def cpu(self) -> float:
         """Return the seconds of CPU that it has used for publishing, or at all."""
 
+    def scheduled(self) -> tuple[float, float]:
+        """Return the seconds that it has run, and that it was ready but had to wait."""
+
 
 class TrioSse(Child):
     """Our server."""
@@ -60,6 +63,11 @@ class TrioSse(Child):
     def cpu(self) -> float:
         used: float = self.figures()["cpu"]
         return used
+
+    def resident(self) -> int:
+        """Return the bytes of memory that it has."""
+        resident: int = self.figures()["rss"]
+        return resident
 
 
 class BareLoop(Child):

@@ -174,7 +174,7 @@ class Connection:
             self._go_onto_tape(found.levels[-1].number)
 
     def _account(self, found: Findings) -> None:
-        self._crowd.ledger.faults.update(found.faults)
+        self._crowd.ledger.blame(found.faults)
         if self.unanswered and (found.opened or found.faults):
             refused = found.faults.count("refused")
             self.unanswered -= found.opened + refused

@@ -47,6 +47,11 @@ class Ledger:
         self._since = time.monotonic()
         self._cpu = time.process_time()
 
+    def blame(self, faults: list[Fault]) -> None:
+        """Count faults. What turned up after all is not lost."""
+        self.faults.update(faults)
+        self.faults["lost"] -= faults.count("reordered")
+
     def learn(self, events: list[Received]) -> None:
         """Take note of events that somebody has received."""
         if not self._one_topic:
@@ -98,7 +103,7 @@ class Ledger:
         ]
         return {
             "deliveries": self.deliveries,
-            "faults": dict(self.faults),
+            "faults": {fault: count for fault, count in self.faults.items() if count},
             "parsed": self.parsed,
             "reads": len(self._ages),
             "ages": sorted(ages.items()),

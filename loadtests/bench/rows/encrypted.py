@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from ...payload import SIZE
-from ..fanout import side_by_side
+from ..fanout import faults, remarks, side_by_side
 from ..figures import Figure, Goal, Row
 from ..stage import Stage
-from .http1 import faults, remarks
 
 __all__ = ["tls_http1", "tls_http2"]
 

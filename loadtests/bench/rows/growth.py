@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...payload import SIZE
-from ..fanout import FanOut, fan_out
+from ..fanout import FanOut, fan_out, faults
 from ..figures import Row, Series
 from ..stage import Stage
-from .http1 import faults
 
 __all__ = ["growth"]
 

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from ...payload import SIZE
-from ..fanout import BUSY, FanOut, combine, fan_out, side_by_side
+from ..fanout import combine, fan_out, faults, remarks, side_by_side
 from ..figures import CannotMeasure, Figure, Goal, Row
 from ..stage import Stage
 from ..subjects import Publisher, Swarm
 
-__all__ = ["burst", "http1", "latency", "remarks"]
+__all__ = ["burst", "http1", "latency"]
 
 SINGLE_EVENTS = 40
 SINGLE_INTERVAL = 0.05
-
-
-def remarks(**measured: FanOut) -> tuple[str, ...]:
-    """Return what must be said about measurements: where it was the client that limited."""
-    return tuple(
-        f"{name.replace('_', ' ')}: the client was busy {result.busy:.0%} of the time that "
-        f"deliveries took (more than {BUSY:.0%}), so times say as much of the client as of the "
-        "server; CPU figures stand"
-        for name, result in measured.items()
-        if result.client_limits
-    )
-
-
-def faults(*measured: FanOut) -> dict[str, int]:
-    """Add up what clients found wrong."""
-    total: dict[str, int] = {}
-    for result in measured:
-        for fault, count in result.faults.items():
-            total[fault] = total.get(fault, 0) + count
-    return total
 
 
 def http1(stage: Stage) -> Row:
@@ -134,5 +114,5 @@ def latency(stage: Stage) -> Row:
             Figure("worst", probed["worst"] * 1000, "ms"),
         ),
         (f"{probed['samples']:,} sleeps of 1 ms, an event every {sizes.busy_interval:g} s",),
-        {fault: number for fault, number in report["faults"].items() if number},
+        report["faults"],
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from ...payload import SIZE
-from ..fanout import combine, fan_out, side_by_side
+from ..fanout import combine, fan_out, faults, remarks, side_by_side
 from ..figures import Figure, Goal, Row
 from ..stage import Stage
-from .http1 import faults, remarks
 
 __all__ = ["default_windows", "http2", "http2_large"]
 

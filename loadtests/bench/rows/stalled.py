@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 
 from ...payload import SIZE
-from ..fanout import fan_out
+from ..fanout import fan_out, faults, remarks
 from ..figures import CannotMeasure, Figure, Goal, Row
 from ..stage import Stage
 from ..subjects import Swarm, TrioSse
-from .http1 import faults, remarks
 from .memory import socket_bytes
 
 __all__ = ["stalled"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from ...payload import SIZE
-from ..fanout import FanOut, combine, summarise
+from ..fanout import FanOut, Watch, combine, faults, remarks
 from ..figures import Figure, Goal, Row
 from ..stage import Stage
 from ..subjects import Swarm, TrioSse
-from .http1 import faults, remarks
 
 __all__ = ["topics"]
 
@@ -79,8 +78,7 @@ def _compare(
 def _measure(stage: Stage, server: TrioSse, swarm: Swarm, topics: int) -> FanOut:
     sizes = stage.sizes
     count = round(sizes.topics_rate * sizes.topics_seconds)
-    swarm.mark()
-    before = server.cpu()
+    watch = Watch(server, swarm)
     server.publish(count, 1 / sizes.topics_rate, SIZE, topics)
     swarm.count(count * swarm.size // topics)
-    return summarise(swarm.report(), server.cpu() - before)
+    return watch.summary()

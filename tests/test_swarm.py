@@ -1,0 +1,364 @@
+"""The load client catches what a server does wrong, on both protocols; and the bench runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from running import Running
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
+
+from loadtests import payload  # noqa: E402
+from loadtests.swarm.events import EventReader  # noqa: E402
+from loadtests.swarm.findings import Parser, Position, Received  # noqa: E402
+from loadtests.swarm.http1 import Http1Parser  # noqa: E402
+from loadtests.swarm.http2 import Http2Parser, frame  # noqa: E402
+from loadtests.swarm.tape import Tape  # noqa: E402
+from loadtests.swarm.windows import Windows  # noqa: E402
+
+Protocol = Literal["http1", "http2"]
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+
+CONNECTIONS = 3
+STREAMS = {"http1": 1, "http2": 2}
+LAST = 6
+"""Number of the last event."""
+
+
+def event(number: int, topic: str = "a") -> bytes:
+    """An event as a server encodes it."""
+    return f"id: x.{number}\ndata: {payload.make(topic, number)}\n\n".encode()
+
+
+EVENTS = [event(number) for number in range(1, LAST + 1)]
+
+
+def on_the_wire(protocol: Protocol, content: bytes) -> bytes:
+    """What one connection is sent in order that each of its streams receives this."""
+    if protocol == "http1":
+        return b"%x\r\n%b\r\n" % (len(content), content)
+    return b"".join(frame(0, 0, 2 * n + 1, content) for n in range(STREAMS[protocol]))
+
+
+class Impostor:
+    """A server that sends what the test tells it to, right or wrong."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(20)
+        self.port: int = self._listener.getsockname()[1]
+        self.clients: list[socket.socket] = []
+
+    def greet(self) -> None:
+        """Take all connections and open their streams."""
+        for _ in range(CONNECTIONS):
+            client, _ = self._listener.accept()
+            client.settimeout(20)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.recv(65_536)
+            if self._protocol == "http1":
+                client.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            else:
+                client.sendall(frame(4, 0, 0, b""))
+                for n in range(STREAMS["http2"]):
+                    client.sendall(frame(1, 4, 2 * n + 1, b"\x88"))
+            self.clients.append(client)
+
+    def close(self) -> None:
+        for each in (self._listener, *self.clients):
+            each.close()
+
+
+class Told(Running):
+    """A swarm that is told what to do."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(
+            [sys.executable, "-m", "loadtests.swarm", json.dumps(settings)],
+            stdin=-1,
+            cwd=ROOT,
+        )
+        self.expect("ready", "out")
+        self._ticket = 0
+
+    def order(self, do: str, **arguments: Any) -> int:
+        self._ticket += 1
+        self.send(json.dumps({"do": do, "ticket": self._ticket, "seconds": 15} | arguments))
+        return self._ticket
+
+    def answer(self, ticket: int) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.expect(f'.*"ticket": {ticket}[,}}].*', "out")[0])
+        return answer
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        return self.answer(self.order(do, **arguments))
+
+
+@contextmanager
+def crowd(protocol: Protocol) -> Iterator[tuple[Impostor, Told]]:
+    """An impostor and the connections to it, all streams open."""
+    impostor = Impostor(protocol)
+    try:
+        with Told(port=impostor.port, protocol=protocol, streams=STREAMS[protocol]) as swarm:
+            connected = swarm.order("connect", connections=CONNECTIONS)
+            impostor.greet()
+            assert swarm.answer(connected)["opened"] == CONNECTIONS * STREAMS[protocol]
+            yield impostor, swarm
+            swarm.end_input()
+            assert swarm.finish() == 0
+    finally:
+        impostor.close()
+
+
+def faults_of(protocol: Protocol, victim: int, content: Iterable[bytes]) -> dict[str, int]:
+    """Send `content` to one connection, what is right to the others, and see what is found."""
+    with crowd(protocol) as (impostor, swarm):
+        sent = [list(content) if n == victim else EVENTS for n in range(CONNECTIONS)]
+        for turn in range(max(map(len, sent))):
+            for client, events in zip(impostor.clients, sent, strict=True):
+                if turn < len(events):
+                    client.sendall(on_the_wire(protocol, events[turn]))
+        swarm.ask("wait", number=LAST, seconds=0.5 if len(sent[victim]) < LAST else 15)
+        report = swarm.ask("report")
+        faults: dict[str, int] = report["faults"]
+        if not faults:
+            assert report["deliveries"] == LAST * CONNECTIONS * STREAMS[protocol]
+        return faults
+
+
+# Who is read first is put on the tape; who comes later is compared with it.
+victims = pytest.mark.parametrize("victim", [0, CONNECTIONS - 1])
+protocols = pytest.mark.parametrize("protocol", PROTOCOLS)
+
+
+@protocols
+def test_a_server_that_does_right_is_not_blamed(protocol: Protocol) -> None:
+    assert faults_of(protocol, 0, EVENTS) == {}
+
+
+@protocols
+@victims
+def test_a_lost_event_is_caught(protocol: Protocol, victim: int) -> None:
+    planted = [*EVENTS[:3], *EVENTS[4:], b":\n\n"]
+    assert faults_of(protocol, victim, planted) == {"lost": STREAMS[protocol]}
+
+
+@protocols
+@victims
+def test_a_repeated_event_is_caught(protocol: Protocol, victim: int) -> None:
+    planted = [*EVENTS[:4], EVENTS[3], *EVENTS[4:]]
+    assert faults_of(protocol, victim, planted) == {"repeated": STREAMS[protocol]}
+
+
+@protocols
+@victims
+def test_two_events_in_the_wrong_order_are_caught(protocol: Protocol, victim: int) -> None:
+    planted = [*EVENTS[:2], EVENTS[3], EVENTS[2], *EVENTS[4:]]
+    assert faults_of(protocol, victim, planted) == {"reordered": STREAMS[protocol]}
+
+
+@protocols
+@victims
+def test_a_changed_byte_is_caught(protocol: Protocol, victim: int) -> None:
+    planted = [*EVENTS[:3], EVENTS[3].replace(b"xxx", b"xXx", 1), *EVENTS[4:]]
+    # The numbers go on one later, so it is also missed.
+    streams = STREAMS[protocol]
+    assert faults_of(protocol, victim, planted) == {"corrupt": streams, "lost": streams}
+
+
+@protocols
+@victims
+def test_a_last_event_that_never_comes_is_caught(protocol: Protocol, victim: int) -> None:
+    assert faults_of(protocol, victim, EVENTS[:-1]) == {"missing": 1}
+
+
+@protocols
+def test_an_event_of_another_topic_is_caught(protocol: Protocol) -> None:
+    planted = [*EVENTS[:3], event(4, topic="b"), *EVENTS[3:]]
+    assert faults_of(protocol, 1, planted) == {"misdirected": STREAMS[protocol]}
+
+
+@protocols
+def test_a_server_that_admits_a_gap_is_taken_at_its_word(protocol: Protocol) -> None:
+    gap = b'event: trio-sse.gap\ndata: {"lost":null}\n\n'
+    assert faults_of(protocol, 1, [*EVENTS[:3], gap, *EVENTS[3:]]) == {"gap": STREAMS[protocol]}
+
+
+def test_an_event_on_the_wrong_stream_is_caught() -> None:
+    with crowd("http2") as (impostor, swarm):
+        for client in impostor.clients:
+            client.sendall(b"".join(on_the_wire("http2", each) for each in EVENTS[:-1]))
+        for client in impostor.clients[1:]:
+            client.sendall(on_the_wire("http2", EVENTS[-1]))
+        impostor.clients[0].sendall(2 * frame(0, 0, 1, EVENTS[-1]))
+        assert swarm.ask("wait", number=LAST, seconds=0.5)["missing"] == 1
+        assert swarm.ask("report")["faults"] == {"repeated": 1, "missing": 1}
+
+
+@protocols
+def test_a_connection_that_is_cut_is_caught(protocol: Protocol) -> None:
+    with crowd(protocol) as (impostor, swarm):
+        for client in impostor.clients:
+            client.sendall(on_the_wire(protocol, EVENTS[0]))
+        swarm.ask("wait", number=1)
+        impostor.clients[0].close()
+        swarm.ask("count", deliveries=10**6, seconds=0.5)
+        assert swarm.ask("report")["faults"]["ended"] == 1
+
+
+def test_a_refusal_is_caught() -> None:
+    impostor = Impostor("http1")
+    with Told(port=impostor.port) as swarm:
+        connected = swarm.order("connect", connections=1)
+        client, _ = impostor._listener.accept()
+        impostor.clients.append(client)
+        client.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        assert swarm.answer(connected)["opened"] == 0
+        assert swarm.ask("report")["faults"] == {"refused": 1}
+    impostor.close()
+
+
+# -- however it is cut ------------------------------------------------------------------
+
+
+def parser_of(protocol: Protocol, number: int | None = None) -> Parser:
+    """A parser for a connection whose streams are open."""
+    readers = [EventReader("a", Position(number)) for _ in range(STREAMS[protocol])]
+    if protocol == "http1":
+        return Http1Parser(readers[0], in_body=True)
+    return Http2Parser(readers, None)
+
+
+@protocols
+@given(data=st.data())
+def test_what_is_found_does_not_depend_on_how_it_is_cut(
+    protocol: Protocol, data: st.DataObject
+) -> None:
+    wire = b"".join(on_the_wire(protocol, each) for each in EVENTS)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(wire)))))
+    parser = parser_of(protocol)
+    received, levels = [], []
+    for start, stop in zip([0, *cuts], [*cuts, len(wire)], strict=True):
+        found = parser.feed(wire[start:stop])
+        assert not found.faults
+        received += found.received
+        levels += found.levels
+    assert len(received) == LAST * STREAMS[protocol]
+    assert [level.number for level in levels] == list(range(1, LAST + 1))
+    assert levels[-1].consumed == len(wire)
+
+
+@protocols
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 500))))
+def test_a_tape_is_the_same_whoever_writes_it(
+    protocol: Protocol, reads: list[tuple[int, int]]
+) -> None:
+    """Several read the same in pieces of their own; whoever is ahead extends the tape."""
+    units = [on_the_wire(protocol, each) for each in EVENTS[1:]]
+    wire = b"".join(units)
+    learned: list[Received] = []
+    tape = Tape(1, lambda number: parser_of(protocol, number), learned.extend)
+    offsets = [0, 0, 0]
+    for reader, length in [*reads, *((reader, len(wire)) for reader in range(3))]:
+        start, stop = offsets[reader], min(offsets[reader] + length, len(wire))
+        piece = memoryview(wire)[start:stop]
+        assert tape.matches(piece, start) or tape.extend(piece, start)
+        offsets[reader] = stop
+    assert tape.numbers == list(range(1, LAST + 1))
+    assert tape.ends == [len(b"".join(units[:n])) for n in range(LAST)]
+    assert {each.number for each in learned} == set(range(2, LAST + 1))
+
+
+@protocols
+@given(data=st.data())
+def test_nothing_faulty_gets_onto_a_tape(protocol: Protocol, data: st.DataObject) -> None:
+    wire = b"".join(on_the_wire(protocol, each) for each in EVENTS[1:])
+    at = data.draw(st.integers(0, len(wire) - 1))
+    damaged = wire[:at] + bytes([wire[at] ^ 1]) + wire[at + 1 :]
+    tape = Tape(1, lambda number: parser_of(protocol, number), lambda _: None)
+    first = memoryview(wire)[: data.draw(st.integers(0, at))]
+    assert tape.extend(first, 0)
+    before = len(tape)
+    if tape.extend(memoryview(damaged)[before:], before):
+        # An id, or a length that is not complete yet: the others will differ from it.
+        assert not tape.matches(memoryview(wire), 0)
+    else:
+        assert len(tape) == before
+        assert tape.extend(memoryview(wire)[before:], before)
+
+
+def test_default_windows_are_returned_when_half_of_them_is_used() -> None:
+    windows = Windows("default", [1, 3], first=1.0)
+    windows.arrived(1, 30_000)
+    assert windows.due() == b""
+    windows.arrived(3, 3_000)
+    assert windows.due() == frame(8, 0, 0, (33_000).to_bytes(4))
+    windows.arrived_everywhere(2 * 20_000)
+    assert windows.due() == frame(8, 0, 0, (40_000).to_bytes(4)) + frame(
+        8, 0, 1, (50_000).to_bytes(4)
+    )
+
+
+# -- the bench --------------------------------------------------------------------------
+
+
+def bench(*arguments: str) -> Running:
+    marked = {"SWARM_TEST": str(os.getpid())}
+    argv = [sys.executable, "-m", "loadtests.bench", "--quick", *arguments]
+    return Running(argv, cwd=ROOT, environment=marked)
+
+
+def left_behind() -> list[str]:
+    """Processes that a bench of this test has started and not ended."""
+    mark = f"SWARM_TEST={os.getpid()}".encode()
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            marked = mark in environment.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if marked:
+            found.append((environment.parent / "cmdline").read_text())
+    return found
+
+
+def test_the_bench_runs_and_writes_what_it_found(tmp_path: Path) -> None:
+    with bench("--only", "http1,http2,burst", "--output", str(tmp_path)) as running:
+        assert running.finish() == 0
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert [row["name"] for row in written["rows"]] == ["http1", "burst", "http2"]
+    for row in written["rows"]:
+        assert row["not_measured"] is None, row
+        assert not row["faults"]
+        assert all(figure["value"] > 0 for figure in row["figures"])
+    assert "bare C loop" in (tmp_path / "bench.md").read_text()
+    assert left_behind() == []
+
+
+def test_a_bench_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
+    with bench("--only", "stalled", "--output", str(tmp_path / "none")) as running:
+        running.expect(r"\[1/1\]", "out")
+        running.signal(signal.SIGINT)
+        assert running.finish() == 130
+    assert left_behind() == []
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_row_that_does_not_exist_is_named() -> None:
+    with bench("--only", "http3") as running:
+        running.expect("No such row: http3")
+        assert running.finish() == 2
