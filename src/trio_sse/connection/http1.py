@@ -243,15 +243,13 @@ class Http1Connection:
     async def receive(self) -> bytes:
         """Return what the client sends; b"" when it has left in whatever way."""
         await trio.lowlevel.checkpoint()
-        while True:
-            try:
-                data = self.transport.receive()
-            except Broken as error:
-                logger.debug("%s: %s", self.transport.peer, error)
-                return b""
-            if data is not None:
-                return data
-            await self.transport.wait_readable()
+        try:
+            while (data := self.transport.receive()) is None:
+                await self.transport.wait_readable()
+        except Broken as error:
+            logger.debug("%s: %s", self.transport.peer, error)
+            return b""
+        return data
 
     def _send(self, data: bytes) -> None:
         if data:

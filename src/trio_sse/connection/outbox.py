@@ -104,22 +104,23 @@ class Outbox:
 
     async def _flush(self) -> None:
         while self._unsent:
-            with trio.move_on_after(self._write_timeout) as deadline:
-                await self._transport.wait_writable()
-            if deadline.cancelled_caught:
-                self._fail(Stalled(f"the peer took nothing for {self._write_timeout:g} s"))
-                return
             try:
-                taken = self._transport.send(self._unsent[0])
+                await self._send_some()
             except Broken as error:
                 self._fail(error)
-                return
-                self.size -= taken
-            if taken == len(self._unsent[0]):
-                del self._unsent[0]
-            else:
-                self._unsent[0] = self._unsent[0][taken:]
         self._wake()
+
+    async def _send_some(self) -> None:
+        with trio.move_on_after(self._write_timeout) as deadline:
+            await self._transport.wait_writable()
+        if deadline.cancelled_caught:
+            raise Stalled(f"the peer took nothing for {self._write_timeout:g} s")
+        taken = self._transport.send(self._unsent[0])
+        self.size -= taken
+        if taken == len(self._unsent[0]):
+            del self._unsent[0]
+        else:
+            self._unsent[0] = self._unsent[0][taken:]
 
     def _fail(self, error: Broken) -> None:
         self._broken = True
