@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types format demo screenshot clean
+.PHONY: help test lint types format bench bench-quick bench-peers demo screenshot clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,15 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+bench: $(READY) ## measure fan-out beside a bare C loop; results/, ten minutes
+	$(BIN)/python -m loadtests.bench $(ARGS)
+
+bench-quick: $(READY) ## the same with small numbers, in less than a minute
+	$(BIN)/python -m loadtests.bench --quick $(ARGS)
+
+bench-peers: $(READY) ## the same of other servers, in an environment of their own
+	$(BIN)/python -m loadtests.bench --peers $(ARGS)
+
 demo: $(READY) ## this machine's own figures, live in your browser, over HTTP/1.1 and HTTP/2
 	@$(BIN)/python examples/demo $(ARGS)
 
@@ -44,4 +53,4 @@ screenshot: $(READY) ## take the README's picture of the demo page (needs Chromi
 	$(BIN)/python examples/demo/screenshot.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist loadtests/build
