@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,6 +64,10 @@ class CurlStream:
             pass
         assert await self._process.wait() == 0
         return self._events
+
+    def freeze(self) -> None:
+        """Have the client read no more, and stay."""
+        self._process.send_signal(signal.SIGSTOP)
 
     async def kill(self) -> None:
         """Have the client vanish; its kernel closes the connection."""

@@ -163,10 +163,13 @@ class Certificate:
         """For clients to trust."""
         self.chain = folder / "chain.pem"
         self.key = folder / "key.pem"
+        self.both = folder / "both.pem"
+        """Certificate and key, as HAProxy wants them."""
         authority.cert_pem.write_to_path(str(self.ca))
         leaf.private_key_pem.write_to_path(str(self.key))
         for pem in leaf.cert_chain_pems:
             pem.write_to_path(str(self.chain), append=True)
+        self.both.write_bytes(self.chain.read_bytes() + self.key.read_bytes())
 
     def server(self) -> ssl.SSLContext:
         """Return the server's side, as the library makes it of files."""

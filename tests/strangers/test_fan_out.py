@@ -33,7 +33,7 @@ as well as many."""
 FOLLOW = f"{PATH}?topic=all"
 BALLAST = "x" * 32_768
 BALLASTS = 200
-"""Enough to fill the sockets of who does not read: Linux keeps some 4 MB for one."""
+"""Enough to fill the sockets of who does not read, at both ends of the connection."""
 
 
 @dataclass
