@@ -121,6 +121,19 @@ class Http1Client:
         """Return the data of the next `count` events."""
         return [event.data for event in await self.events(count)]
 
+    def take(self) -> list[Event]:
+        """Return the events that have come and have not been asked for, without waiting."""
+        while True:
+            while isinstance(event := self.h11.next_event(), h11.Data):
+                self.body += event.data
+                self._events += self._decoder.feed(bytes(event.data))
+            data = self.transport.receive()
+            if not data:
+                break
+            self.h11.receive_data(data)
+        found, self._events = self._events, []
+        return found
+
     async def is_closed(self) -> bool:
         """Wait for what the server does next, and tell whether it is to close."""
         await self.transport.wait_readable()

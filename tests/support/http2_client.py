@@ -71,6 +71,8 @@ class Http2Client:
         self.goaways: list[int] = []
         self.pings = 0
         self.is_closed = False
+        self.taken = 0
+        """Bytes read, frames and all."""
         self._unsent = b""
         self._decoders: defaultdict[int, Decoder] = defaultdict(Decoder)
         self._events: defaultdict[int, list[Event]] = defaultdict(list)
@@ -142,6 +144,7 @@ class Http2Client:
         if not data:
             self.is_closed = True
             return True
+        self.taken += len(data)
         for event in self.h2.receive_data(data):
             match event:
                 case ResponseReceived():
