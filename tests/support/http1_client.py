@@ -121,8 +121,8 @@ class Http1Client:
         """Return the data of the next `count` events."""
         return [event.data for event in await self.events(count)]
 
-    def take(self) -> list[Event]:
-        """Return the events that have come and have not been asked for, without waiting."""
+    def poll(self) -> None:
+        """Read what has come of the body, without waiting."""
         while True:
             while isinstance(event := self.h11.next_event(), h11.Data):
                 self.body += event.data
@@ -131,6 +131,10 @@ class Http1Client:
             if not data:
                 break
             self.h11.receive_data(data)
+
+    def take(self) -> list[Event]:
+        """Return the events that have come and have not been asked for, without waiting."""
+        self.poll()
         found, self._events = self._events, []
         return found
 

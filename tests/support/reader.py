@@ -39,6 +39,10 @@ class Reader(ABC):
     async def ending(self) -> Ending:
         """Read to the end, and tell whether it is a proper one."""
 
+    @abstractmethod
+    def poll(self) -> bytes:
+        """Read what has come of the body, without waiting."""
+
     @property
     @abstractmethod
     def body(self) -> bytes:
@@ -65,6 +69,11 @@ class _Http1Reader(Reader):
 
     async def read_until(self, text: bytes) -> None:
         await self.client.read_until(text)
+
+    def poll(self) -> bytes:
+        before = len(self.body)
+        self.client.poll()
+        return self.body[before:]
 
     async def ending(self) -> Ending:
         try:
@@ -94,6 +103,11 @@ class _Http2Reader(Reader):
 
     async def read_until(self, text: bytes) -> None:
         await self.client.until(lambda: text in self.body)
+
+    def poll(self) -> bytes:
+        before = len(self.body)
+        self.client.take()
+        return self.body[before:]
 
     async def ending(self) -> Ending:
         client, stream_id = self.client, self.stream_id
