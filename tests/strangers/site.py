@@ -41,9 +41,9 @@ PATIENCE = 20.0
 well, so generous."""
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Let everyone else run until the condition holds; fail after a while."""
-    with trio.fail_after(PATIENCE):
+async def until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    """Let everyone else run until the condition holds; fail after `patience` seconds."""
+    with trio.fail_after(patience):
         while not condition():
             await trio.lowlevel.checkpoint()
 
@@ -57,6 +57,8 @@ class Site:
     server: Server = field(init=False)
     held: int = 0
     """Handlers of /hold that run now."""
+    release: trio.Event = field(default_factory=trio.Event)
+    """Lets them end."""
 
     @property
     def url(self) -> str:
@@ -103,11 +105,11 @@ class Site:
             await stream.send(Event(str(number), id=str(number)))
 
     async def hold(self, stream: Stream) -> None:
-        """Stream one event and never end."""
+        """Stream one event, and end when released."""
         self.held += 1
         try:
             await stream.send("held")
-            await trio.sleep_forever()
+            await self.release.wait()
         finally:
             self.held -= 1
 

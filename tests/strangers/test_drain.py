@@ -64,11 +64,8 @@ async def test_a_request_whose_rest_never_comes_does_not_hold_up_the_end() -> No
             await late.rest()
 
 
-async def test_http2_followers_end_before_goaway_and_handlers_may_finish() -> None:
-    async with (
-        open_site(limits=Limits(drain_timeout=0.2)) as site,
-        http2_stranger(site.port) as stranger,
-    ):
+async def test_http2_followers_end_before_goaway_and_handlers_may_finish(site: Site) -> None:
+    async with http2_stranger(site.port) as stranger:
         followers = [await stranger.ask(f"{PATH}?topic=weather") for _ in range(50)]
         held = await stranger.ask("/hold")
         await site.followed(50)
@@ -80,6 +77,7 @@ async def test_http2_followers_end_before_goaway_and_handlers_may_finish() -> No
         # Each client is told to come back at another time.
         assert len(farewells) > 30
         assert site.held == 1
+        site.release.set()
         await stranger.answer(held)
         while not stranger.closed:
             await stranger.receive()

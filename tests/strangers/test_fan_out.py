@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import h11
+import pytest
 import trio
 
 from trio_sse import Event, encode
@@ -31,6 +32,8 @@ PACE = 25
 as well as many."""
 
 FOLLOW = f"{PATH}?topic=all"
+VISITS = 10
+"""At least, of each kind of client that comes and goes."""
 BALLAST = "x" * 32_768
 BALLASTS = 200
 """Enough to fill the sockets of who does not read, at both ends of the connection."""
@@ -97,7 +100,7 @@ class Crowd:
     # -- others ---------------------------------------------------------------------------
 
     async def come_and_go(self, how: str) -> None:
-        while not self.over.is_set():
+        while self.visits[how] < VISITS or not self.over.is_set():
             async with raw_peer(self.site.port) as peer:
                 await ask(peer, FOLLOW)
                 await peer.until(b"retry:")
@@ -107,7 +110,7 @@ class Crowd:
 
     async def cancel_streams(self) -> None:
         async with http2_stranger(self.site.port) as stranger:
-            while not self.over.is_set():
+            while self.visits["RST_STREAM"] < VISITS or not self.over.is_set():
                 stream_id = await stranger.ask(FOLLOW)
                 await stranger.until(partial(stranger.bodies.__contains__, stream_id))
                 await stranger.reset(stream_id)
@@ -150,6 +153,7 @@ async def ask(peer: RawPeer, path: str, after: int = -1) -> None:
     await peer.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{last}\r\n".encode())
 
 
+@pytest.mark.timeout(180)  # Four seconds, but not under a profiler on a busy machine.
 async def test_every_event_reaches_every_client_once_and_in_order() -> None:
     files = len(os.listdir("/proc/self/fd"))
     tasks = trio.lowlevel.current_statistics().tasks_living
@@ -178,12 +182,11 @@ async def test_every_event_reaches_every_client_once_and_in_order() -> None:
                 nursery.start_soon(crowd.follow_http1, bytearray(), after)
             nursery.start_soon(partial(crowd.follow_http2, wide=False, after=50, streams=20))
             # Of the streams whose windows stay shut the other half goes on.
-            await until(lambda: crowd.complete == faithful + 10 + 20 + 20)
+            await until(lambda: crowd.complete == faithful + 10 + 20 + 20, patience=100)
             # Whoever stalls has left the live ones, and costs them nothing.
             behind = site.server.statistics().streams - site.hub.statistics().subscribers
             assert behind >= 10 + 5 + 20
             crowd.over.set()
-        assert min(crowd.visits.values()) > 10
         await site.emptied()
         statistics = site.hub.statistics()
         assert (statistics.subscribers, statistics.audiences) == (0, 0)
