@@ -150,7 +150,9 @@ class Request:
 class Response:
     """A finite answer: a status, a body, and headers beside those the server adds itself.
 
-    Raises ValueError for a header that would be malformed or break out of its line.
+    Checked here, where the mistake is made: on the wire it would cost other streams of the same
+    connection. Raises ValueError for a header that would be malformed or break out of its line
+    and for a status that is not final, TypeError for a body that is not bytes.
     """
 
     status: int
@@ -158,6 +160,10 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"the status of a response is 200 to 599, not {self.status}")
+        if not isinstance(self.body, bytes):
+            raise TypeError(f"the body of a response is bytes, not {type(self.body).__name__}")
         check_headers(self.headers)
 
     @classmethod
