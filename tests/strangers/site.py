@@ -20,10 +20,8 @@ from trio_sse import (
     Bind,
     Cors,
     Event,
-    Follow,
     Hub,
     Limits,
-    Request,
     Response,
     Routes,
     Server,
@@ -123,10 +121,6 @@ class Site:
         await stream.send("so far so good")
         raise RuntimeError("the handler has a defect")
 
-    def follow(self, request: Request) -> Follow:
-        """Follow whatever the query names, unchecked: an endpoint with a defect."""
-        return Follow(self.hub, tuple(request.query_all("topic")), request.last_event_id)
-
 
 @asynccontextmanager
 async def open_site(
@@ -147,7 +141,6 @@ async def open_site(
         site.routes.get("/hold", site.hold)
         site.routes.get("/refused", site.refuse, eager=False)
         site.routes.get("/fail", site.fail)
-        site.routes.get("/unchecked", site.follow)
         site.routes.get("/enough", lambda request: Response(204))
         site.routes.get("/page", lambda request: Response.text(200, "A page."))
         site.server = await nursery.start(serve, site.routes, list(binds) or Bind(port=0), limits)

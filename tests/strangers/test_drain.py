@@ -8,9 +8,14 @@ import trio
 from trio_sse import Limits
 from trio_sse.mercure import PATH
 
+from .curl import curl_stream
 from .http2_stranger import http2_stranger
+from .programs import needs
 from .raw import RawPeer, raw_peer
 from .site import Site, open_site, until
+
+CONNECTION_REFUSED = 7  # curl(1), EXIT CODES
+CURL_VERSIONS = ["--http1.0", "--http1.1", "--http2-prior-knowledge"]
 
 UNFINISHED = b"POST /tell HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhe"
 
@@ -107,3 +112,31 @@ async def test_a_body_that_does_not_come_is_a_late_request(body_timeout: float) 
     ):
         await late.send(UNFINISHED)
         assert (await late.rest()).startswith(b"HTTP/1.1 408 ")
+
+
+@needs("curl")
+@pytest.mark.parametrize("version", CURL_VERSIONS)
+async def test_a_drain_ends_followers_properly_and_says_when_to_return(version: str) -> None:
+    async with open_site(limits=Limits(reconnect_spread=5.0)) as site:
+        async with curl_stream(version, site.hub_url("weather")) as stream:
+            await site.followed()
+            site.hub.publish("weather", "the last")
+            site.server.drain()
+            events = await stream.rest()
+        assert [event.data for event in events if event.data is not None] == ["the last"]
+        farewell = int(stream.raw.rpartition(b"retry: ")[2])
+        assert 0 <= farewell <= 5000
+
+
+@needs("curl")
+@pytest.mark.parametrize("version", CURL_VERSIONS)
+async def test_a_handler_may_finish_while_nobody_new_is_let_in(site: Site, version: str) -> None:
+    async with curl_stream(version, f"{site.url}/hold") as stream:
+        await stream.event()
+        site.server.drain()
+        refused = ["--http1.1", "-sS", "-o", "/dev/null", f"{site.url}/page"]
+        done = await trio.run_process(["curl", *refused], capture_stderr=True, check=False)
+        assert done.returncode == CONNECTION_REFUSED
+        assert site.held == 1
+        site.release.set()
+        await stream.rest()
