@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
 import trio
 import trio.testing
 from trio.testing import MockClock
@@ -140,3 +143,162 @@ async def test_the_time_that_the_socket_took_is_not_held_against_a_window(
         await trio.sleep(10)
         client.widen(100_000, stream_id)
         assert await client.data(stream_id, 2) == ["x" * 9_000, "done"]
+
+
+# -- answering --------------------------------------------------------------------------
+
+
+async def test_many_requests_are_answered_side_by_side(autojump_clock: MockClock) -> None:
+    async with serving(answers(b"yes")) as server:
+        client = Http2Client(server.connect())
+        streams = [client.ask() for _ in range(100)]
+        for stream_id in reversed(streams):
+            assert await client.rest(stream_id) == b"yes"
+        assert server.statistics().requests == 100
+
+
+async def test_a_head_request_gets_the_head_only(autojump_clock: MockClock) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        server.service.routes.get("/finite", lambda request: Response(200, b"four"))
+        client = Http2Client(server.connect())
+        stream = client.ask(method="HEAD")
+        assert await client.rest(stream) == b""
+        assert client.heads[stream]["content-type"] == "text/event-stream"
+        finite = client.ask("/finite", method="HEAD")
+        assert await client.rest(finite) == b""
+        assert client.heads[finite]["content-length"] == "4"
+        assert server.statistics().streams == 0
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_without_a_body_says_nothing_of_its_length(
+    autojump_clock: MockClock, status: int
+) -> None:
+    routes = Routes()
+    routes.get("/", lambda request: Response(status, b"not sent"))
+    async with serving(routes) as server:
+        client = Http2Client(server.connect())
+        stream_id = client.ask()
+        assert await client.rest(stream_id) == b""
+        assert "content-length" not in client.heads[stream_id]
+
+
+async def test_a_request_that_is_refused_costs_the_others_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    routes = answers(b"yes")
+    routes.post("/", lambda request: Response(200, request.body))
+    async with serving(routes, Limits(max_body_bytes=10)) as server:
+        client = Http2Client(server.connect())
+        refused = client.ask(method="POST", body=b"x" * 11)
+        fine = client.ask(method="POST", body=b"x" * 10)
+        assert await client.head(refused) == 413
+        assert await client.rest(fine) == b"x" * 10
+        assert server.statistics().refused == 1
+        assert server.statistics().requests == 1
+
+
+async def test_a_window_too_small_for_the_opening_does_without(autojump_clock: MockClock) -> None:
+    async def brief(stream: Stream) -> None:
+        await stream.send("brief")
+
+    routes = Routes()
+    routes.get("/", brief)
+    async with serving(routes) as server:
+        client = Http2Client(server.connect(), stream_window=2)
+        stream_id = client.ask()
+        assert await client.data(stream_id, 1) == ["brief"]
+        assert client.bodies[stream_id] == b"data: brief\n\n"
+
+
+async def test_who_asks_and_reads_no_answers_is_not_listened_to_any_more(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving(answers(b"x" * 100), Limits(max_unread_bytes=10_000)) as server:
+        client = Http2Client(server.connect(capacity=2000))
+        for _ in range(1000):
+            client.ask()
+            await trio.testing.wait_all_tasks_blocked()
+        assert server.http2.outbox.size < 15_000
+        assert server.statistics().requests < 200
+        # It goes on where it stopped when the client has read.
+        while server.statistics().requests < 1000:
+            client.take()
+            client.flush()
+            await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_client_that_leaves_while_it_is_not_listened_to_is_no_error(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(answers(b"x" * 100), Limits(max_unread_bytes=1000)) as server:
+        client = Http2Client(server.connect(capacity=1000))
+        for _ in range(50):
+            client.ask()
+            await trio.testing.wait_all_tasks_blocked()
+        client.leave()
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().connections == 0
+    assert [each for each in caplog.records if each.levelno > logging.DEBUG] == []
+
+
+# -- ends -------------------------------------------------------------------------------
+
+
+async def test_a_violation_ends_the_connection_with_its_code(autojump_clock: MockClock) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        client = Http2Client(server.connect())
+        await client.open()
+        client.transport.send(b"\0\0\1\0\0\0\0\0\0x")  # DATA of no stream
+        await client.closing()
+        assert client.goaways == [1]  # PROTOCOL_ERROR
+        assert server.statistics().streams == 0
+        assert hub.statistics().audiences == 0
+
+
+async def test_last_words_are_given_up_when_the_client_is_gone(autojump_clock: MockClock) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        client = Http2Client(server.connect(capacity=500))
+        await client.open()
+        hub.publish("a", "x" * 1000)
+        await trio.testing.wait_all_tasks_blocked()
+        server.drain()
+        await trio.testing.wait_all_tasks_blocked()
+        client.leave()
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().connections == 0
+
+
+async def test_a_client_that_does_not_close_after_goaway_is_closed(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving(answers(b"yes")) as server:
+        client = Http2Client(server.connect())
+        await client.rest(client.ask())
+        server.drain()
+        await trio.sleep(1)
+        assert server.statistics().connections == 1
+        await trio.sleep(1.5)
+        assert server.statistics().connections == 0
+
+
+async def test_a_drain_refuses_what_is_new_and_waits_for_what_is_not(
+    autojump_clock: MockClock,
+) -> None:
+    async def brief(stream: Stream) -> None:
+        await trio.sleep(5)
+        await stream.send("done")
+
+    routes = Routes()
+    routes.get("/", brief)
+    async with serving(routes) as server:
+        client = Http2Client(server.connect())
+        handled = await client.open()
+        server.drain()
+        await client.until(lambda: bool(client.goaways))
+        late = client.ask()
+        assert await client.data(handled, 1) == ["done"]
+        await client.rest(handled)
+        assert client.resets == {late: 7}  # REFUSED_STREAM: it may safely be asked elsewhere
+        await client.closing()
+        assert trio.current_time() == 5
