@@ -187,6 +187,12 @@ def test_a_last_event_that_never_comes_is_caught(protocol: Protocol, victim: int
 
 
 @protocols
+@victims
+def test_a_comment_that_only_some_receive_is_no_fault(protocol: Protocol, victim: int) -> None:
+    assert faults_of(protocol, victim, [*EVENTS[:3], b":\n\n", *EVENTS[3:], b":\n\n"]) == {}
+
+
+@protocols
 def test_an_event_of_another_topic_is_caught(protocol: Protocol) -> None:
     planted = [*EVENTS[:3], event(4, topic="b"), *EVENTS[3:]]
     assert faults_of(protocol, 1, planted) == {"misdirected": STREAMS[protocol]}
@@ -356,6 +362,14 @@ def test_a_bench_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) ->
         assert running.finish() == 130
     assert left_behind() == []
     assert not (tmp_path / "none").exists()
+
+
+def test_clients_may_come_stall_and_leave_without_a_trace(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "loadtests.soak", "--minutes", "0.05"]
+    with Running([*argv, "--output", str(tmp_path)], cwd=ROOT) as running:
+        running.expect("Nothing lost, nothing left behind", "out")
+        assert running.finish() == 0
+    assert "minute 1" in (tmp_path / "soak.md").read_text()
 
 
 def test_a_row_that_does_not_exist_is_named() -> None:

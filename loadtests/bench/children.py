@@ -15,6 +15,7 @@ import resource
 import select
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +29,8 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE_SECONDS = 5.0
 """What a child has, once its standard input has ended, before it is killed."""
 
+INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -39,21 +42,34 @@ class Process:
     """A process and its group. Ends with the `with` block, whatever happens."""
 
     def __init__(self, argv: Sequence[str], cpus: Iterable[int], *, cwd: str) -> None:
-        self._argv = " ".join(argv)[:120]
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._argv = argv
+        self._cpus = set(cpus)
+        self._cwd = cwd
+
+    def __enter__(self) -> Self:
+        # Not to be interrupted between a process's start and our knowing of it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+        self._stderr = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            argv,
-            cwd=cwd,
+            self._argv,
+            cwd=self._cwd,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             start_new_session=True,
             # Safe: the bench has one thread.
-            preexec_fn=_settle_in(set(cpus)),
+            preexec_fn=_settle_in(self._cpus, mask),
         )
-
-    def __enter__(self) -> Self:
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self.greet()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
+
+    def greet(self) -> None:
+        """Wait until it is ready."""
 
     def __exit__(
         self,
@@ -109,7 +125,7 @@ class Process:
         """Return what to raise about it, with its last words."""
         self._stderr.seek(0)
         words = self._stderr.read().decode(errors="replace").strip()[-2000:]
-        return ChildFailed(f"{self._argv} {what}\n{words}")
+        return ChildFailed(f"{' '.join(self._argv)[:120]} {what}\n{words}")
 
 
 class Child(Process):
@@ -174,13 +190,14 @@ def read_if_there(path: Path) -> str:
         return ""
 
 
-def _settle_in(cpus: set[int]) -> Callable[[], None]:
+def _settle_in(cpus: set[int], mask: Iterable[int]) -> Callable[[], None]:
     """Return what a child does first: takes its processors, and all files that it may have."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
     def settle_in() -> None:
         os.sched_setaffinity(0, cpus)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
     return settle_in

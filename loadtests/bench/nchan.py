@@ -1,17 +1,15 @@
 """nginx with the module nchan (Debian: libnginx-mod-nchan), as a publisher to measure.
 
-It is started with a configuration of its own in a temporary folder, one worker, on
-a free port of loopback, and ends with its `with` block. Events are published by POST, as its
+It is started with a configuration of its own, in a temporary folder, with one worker on a
+free port of loopback, and ends with its `with` block. Events are published by POST, as its
 users do.
 """
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 
 from .figures import CannotMeasure
 from .posting import Posting, free_port
@@ -58,23 +56,14 @@ class Nchan(Posting):
 
     name = "nchan"
 
-    def __init__(self, cpus: Iterable[int]) -> None:
+    def __init__(self, cpus: Iterable[int], folder: str) -> None:
+        """Keep everything in `folder`. Raises CannotMeasure if nchan is not installed."""
         nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
         if nginx is None or not MODULE.exists():
             raise CannotMeasure(
                 "nginx with nchan is not installed (apt-get install nginx libnginx-mod-nchan)"
             )
-        self._folder = tempfile.TemporaryDirectory(prefix="trio-sse-nchan-")
-        folder, port = self._folder.name, free_port()
+        port = free_port()
         configuration = Path(folder, "nginx.conf")
         configuration.write_text(CONFIGURATION.format(module=MODULE, folder=folder, port=port))
         super().__init__([nginx, "-p", folder, "-c", str(configuration)], cpus, port)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, value, traceback)
-        self._folder.cleanup()

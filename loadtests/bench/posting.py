@@ -32,7 +32,6 @@ class Posting(Process):
         super().__init__(argv, cpus, cwd=cwd)
         self.port = port
         self._number = 0
-        self._wait_until_it_listens()
         self._publisher = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def __exit__(
@@ -43,6 +42,18 @@ class Posting(Process):
     ) -> None:
         self._publisher.close()
         super().__exit__(kind, value, traceback)
+
+    def greet(self) -> None:
+        """Wait until it listens."""
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while True:
+            self.check()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            if time.monotonic() > deadline:
+                raise self.failure(f"did not listen within {STARTUP_SECONDS:.0f} s")
+            time.sleep(0.05)
 
     def publish(self, count: int, interval: float, size: int) -> int:
         """Publish so many events, one every `interval` s; return the number of the last."""
@@ -72,17 +83,6 @@ class Posting(Process):
     def _post(self, data: str) -> None:
         self._publisher.request("POST", "/publish?topic=a", data.encode())
         self._publisher.getresponse().read()
-
-    def _wait_until_it_listens(self) -> None:
-        deadline = time.monotonic() + STARTUP_SECONDS
-        while True:
-            self.check()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if time.monotonic() > deadline:
-                raise self.failure(f"did not listen within {STARTUP_SECONDS:.0f} s")
-            time.sleep(0.05)
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import tempfile
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,7 @@ class Stage:
             )
 
     def start(self, child: AbstractContextManager[P]) -> P:
-        """Have a process end with the stage."""
+        """Have a process, or whatever it may be, end with the stage."""
         return self._children.enter_context(child)
 
     def trio_sse(self, **limits: float) -> TrioSse:
@@ -157,7 +158,8 @@ class Stage:
 
     def nchan(self) -> Nchan:
         """Start nginx with nchan. Raises CannotMeasure if it is not installed."""
-        return self.start(Nchan(self.server_cpus))
+        folder = self.start(tempfile.TemporaryDirectory(prefix="trio-sse-nchan-"))
+        return self.start(Nchan(self.server_cpus, folder))
 
     def swarm(
         self,

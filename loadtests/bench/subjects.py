@@ -43,9 +43,11 @@ class TrioSse(Child):
     def __init__(self, cpus: Iterable[int], limits: dict[str, float]) -> None:
         argv = [sys.executable, "-m", "loadtests.server_under_test", json.dumps(limits)]
         super().__init__(argv, cpus, cwd=str(ROOT))
+        self.port = self.tls_port = 0
+
+    def greet(self) -> None:
         listening = self.read(STARTUP_SECONDS)
-        self.port: int = listening["port"]
-        self.tls_port: int = listening["tls_port"]
+        self.port, self.tls_port = listening["port"], listening["tls_port"]
 
     def publish(self, count: int, interval: float, size: int, topics: int = 0) -> int:
         ticket = self.start_publishing(count, interval, size, topics)
@@ -79,8 +81,11 @@ class BareLoop(Child):
         self, program: Path, cpus: Iterable[int], connections: int, streams: int, size: int
     ) -> None:
         super().__init__([str(program), *map(str, (connections, streams, size))], cpus, cwd="/")
-        self.port: int = self.read(STARTUP_SECONDS)["port"]
+        self.port = 0
         self._cpu = 0.0
+
+    def greet(self) -> None:
+        self.port = self.read(STARTUP_SECONDS)["port"]
 
     def connected(self) -> None:
         """Wait until it has all the clients that it waits for."""
@@ -106,6 +111,8 @@ class Swarm(Child):
         self.streams: int = settings.get("streams", 1)
         self.size = 0
         """Streams that were opened."""
+
+    def greet(self) -> None:
         self.read(STARTUP_SECONDS)
 
     def connect(self, connections: int, within: float = 90.0) -> dict[str, Any]:

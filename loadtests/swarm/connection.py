@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .findings import Findings, Parser, Position
+from .findings import Fault, Findings, Parser, Position
 from .tape import Tape
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ BUFFER = bytearray(256 * 1024)
 VIEW = memoryview(BUFFER)
 
 TLS_RECORD = 16_384  # RFC 8446, 5.1
+
+FAR_FROM_A_LEVEL = 24 * 1024
+"""On the tape, HTTP/2's windows are returned at levels. If the next is further than this a
+window could close before it is reached: then frames are counted as they come."""
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -45,6 +49,7 @@ class Connection:
         "_unsent",
         "_windows",
         "fd",
+        "has_stalled",
         "number",
         "ready",
         "unanswered",
@@ -55,6 +60,8 @@ class Connection:
         self._crowd = crowd
         self.number = number
         self.unanswered = target.streams
+        self.has_stalled = False
+        """Whether it has read nothing for a while, so that the server may drop it."""
         self._windows = target.make_windows(crowd.random.random())
         self._parser: Parser = target.parser(number, self._windows, positions)
         self._fed = 0
@@ -145,6 +152,8 @@ class Connection:
             following = self._level + 1
             if following < len(tape.ends) and tape.ends[following] <= offset:
                 self._pass_levels(tape, now)
+            elif offset - tape.ends[self._level] > FAR_FROM_A_LEVEL and self._windows is not None:
+                self._leave_tape(tape)
         else:
             self._leave_tape(tape)
             self._parse(bytes(data), now)
@@ -174,7 +183,7 @@ class Connection:
             self._go_onto_tape(found.levels[-1].number)
 
     def _account(self, found: Findings) -> None:
-        self._crowd.ledger.blame(found.faults)
+        self._crowd.ledger.blame([self._ending if f == "ended" else f for f in found.faults])
         if self.unanswered and (found.opened or found.faults):
             refused = found.faults.count("refused")
             self.unanswered -= found.opened + refused
@@ -215,6 +224,10 @@ class Connection:
 
     # -- endings ------------------------------------------------------------------------
 
+    @property
+    def _ending(self) -> Fault:
+        return "dropped" if self.has_stalled else "ended"
+
     def close(self, *, reset: bool = False) -> None:
         """Leave: properly, or as a client whose machine has lost its network does."""
         if reset:
@@ -223,6 +236,6 @@ class Connection:
 
     def _end(self) -> None:
         """Note that the server has ended it, or never answered."""
-        self._crowd.ledger.faults["ended"] += 1
+        self._crowd.ledger.blame([self._ending])
         self._crowd.ended(self)
         self._sock.close()

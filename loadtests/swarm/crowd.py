@@ -98,13 +98,14 @@ class Crowd:
     def stall(self, count: int) -> None:
         """Have `count` connections read nothing from now on."""
         reading = [fd for fd in self.connections if fd not in self.stalled]
-        for fd in self.random.sample(reading, count):
+        for fd in self.random.sample(reading, min(count, len(reading))):
             self._epoll.unregister(fd)
             self.stalled[fd] = self.connections[fd]
+            self.connections[fd].has_stalled = True
 
     def wake(self, count: int) -> None:
-        """Have `count` stalled connections read on."""
-        for fd in list(self.stalled)[:count]:
+        """Have the last `count` connections that stalled read on."""
+        for fd in list(self.stalled)[-count:] if count else ():
             del self.stalled[fd]
             self._epoll.register(fd, select.EPOLLIN)
 

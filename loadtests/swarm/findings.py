@@ -21,6 +21,7 @@ Fault = Literal[
     "refused",  # the answer is not 200
     "broken",  # not the protocol
     "ended",  # the server ended the stream, or closed the connection
+    "dropped",  # it did so to a client that had read nothing for a while
     "missing",  # not there when everyone was to have everything
 ]
 

@@ -1,7 +1,7 @@
 """What a swarm has counted: deliveries, faults, and how old events were when they arrived.
 
-One for all connections of a process. It knows no protocol. Ages go into a histogram whose
-steps are one per cent, so that several processes' can be added up.
+One for all connections of a process. It knows no protocol. Ages go into a histogram with
+steps of one per cent, so that a report of a million of them stays short.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Ledger:
         self.deliveries = 0
         self._ages = array("q")
         self._first = 0
+        """Number of the first event since the mark. What has a lower one is only counted."""
         self._published = array("q")  # by number - first
         self._last_receipt = array("q")  # likewise
         self.mark()
@@ -58,13 +59,13 @@ class Ledger:
             return
         for event in events:
             self.ids[event.number] = event.id
-            if not self._published:
-                self._first = event.number
-            missing = event.number - self._first - len(self._published)
-            if missing >= 0:
-                self._published.extend([0] * missing)
-                self._published.append(event.published)
-                self._last_receipt.extend([0] * (missing + 1))
+            index = event.number - self._first
+            if index >= 0:
+                # Somebody may have lost those before it: they are filled in by who has not.
+                missing = [0] * (index + 1 - len(self._published))
+                self._published.extend(missing)
+                self._last_receipt.extend(missing)
+                self._published[index] = event.published
 
     def delivered(self, events: list[Received], now: int) -> None:
         """Count events that one stream has received and parsed itself."""
@@ -79,6 +80,8 @@ class Ledger:
 
     def passed(self, first: int, last: int, streams: int, now: int) -> None:
         """Count events `first` to `last`, known to the ledger, for each of `streams` streams."""
+        if last < first:
+            return  # A level without an event: a comment.
         self.deliveries += (last - first + 1) * streams
         index = first - self._first
         if index >= 0:
