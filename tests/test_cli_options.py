@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ def file(tmp_path: Path) -> Path:
 
 def test_the_defaults_are_those_of_limits() -> None:
     assert limits_from(settings()) == Limits()
+
+
+def test_every_limit_has_an_option() -> None:
+    assert {option.field for option in LIMIT_OPTIONS} == {field.name for field in fields(Limits)}
 
 
 def test_each_limit_option_sets_a_field_of_its_own() -> None:

@@ -42,12 +42,6 @@ class Limits:
     max_body_bytes: int = 1 * MIB
     """A request body. nginx's client_max_body_size is 1 MiB too."""
 
-    max_event_bytes: int = 1 * MIB
-    """One published event, encoded."""
-
-    max_topic_length: int = 1024
-    """A topic, in characters. Topics are names and URLs, not documents."""
-
     max_topics_per_stream: int = 100
     """Topics that one stream may follow."""
 

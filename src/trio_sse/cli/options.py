@@ -76,12 +76,21 @@ LIMIT_OPTIONS = (
         "max-streams", "max_streams_per_connection", COUNT, "Streams on an HTTP/2 connection."
     ),
     LimitOption("max-body", "max_body_bytes", SIZE, "A request's body."),
-    LimitOption("max-event", "max_event_bytes", SIZE, "A published event, encoded."),
+    LimitOption("max-header", "max_header_bytes", SIZE, "A request's head."),
+    LimitOption("max-topics", "max_topics_per_stream", COUNT, "Topics that one stream follows."),
+    LimitOption("max-unread", "max_unread_bytes", SIZE, "What a client may send ahead of answers."),
+    LimitOption(
+        "max-unsent", "max_unsent_bytes", SIZE, "What the kernel takes for one that does not read."
+    ),
+    LimitOption("head-timeout", "head_timeout", SECONDS, "For a request's head, or a handshake."),
+    LimitOption("body-timeout", "body_timeout", SECONDS, "For a request's body."),
     LimitOption("heartbeat", "heartbeat", SECONDS, "Silence before a comment is sent."),
     LimitOption("write-timeout", "write_timeout", SECONDS, "A client may take nothing so long."),
     LimitOption(
         "idle-timeout", "idle_timeout", SECONDS, "A connection may have no stream so long."
     ),
+    LimitOption("ping-interval", "ping_interval", SECONDS, "HTTP/2: silence before a PING."),
+    LimitOption("ping-timeout", "ping_timeout", SECONDS, "HTTP/2: for the answer to it."),
     LimitOption("max-lifetime", "max_lifetime", SECONDS, "Streams end after this; off if unset."),
     LimitOption(
         "drain-timeout", "drain_timeout", SECONDS_OR_NONE, "What a graceful stop may take."
@@ -101,7 +110,7 @@ def limit_options(command: Command) -> Command:
     defaults = Limits()
     for option in reversed(LIMIT_OPTIONS):
         value = getattr(defaults, option.field)
-        default = f"{value / 2**20:g}MiB" if option.type is SIZE else value
+        default = _size(value) if option.type is SIZE else value
         command = click.option(
             f"--{option.name}",
             type=option.type,
@@ -111,6 +120,10 @@ def limit_options(command: Command) -> Command:
             help=option.help,
         )(command)
     return command
+
+
+def _size(value: int) -> str:
+    return f"{value >> 20}MiB" if value % 2**20 == 0 else f"{value >> 10}KiB"
 
 
 def limits_from(values: Mapping[str, Any]) -> Limits:

@@ -48,6 +48,7 @@ class Settings:
     publish_from: PublishFrom
     history_events: int
     history_bytes: int
+    max_event: int
     is_self_signed: bool
 
 
@@ -80,6 +81,14 @@ class Settings:
     show_default=True,
     metavar="SIZE",
     help="Memory they may take, encoded.",
+)
+@click.option(
+    "--max-event",
+    type=SIZE,
+    default="1MiB",
+    show_default=True,
+    metavar="SIZE",
+    help="A published event, encoded.",
 )
 @click.option(
     "--cors-origin",
@@ -157,6 +166,7 @@ def _settings(ctx: click.Context, options: dict[str, Any]) -> Settings:
         options["publish_from"],
         options["history_events"],
         options["history_bytes"],
+        options["max_event"],
         options["self_signed"],
     )
 
@@ -181,7 +191,7 @@ async def _run(settings: Settings) -> int | BindError:
         open_hub(
             max_events=settings.history_events,
             max_bytes=settings.history_bytes,
-            max_event_bytes=settings.limits.max_event_bytes,
+            max_event_bytes=settings.max_event,
         ) as hub,
         trio.open_nursery() as watching,
     ):
