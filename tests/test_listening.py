@@ -175,6 +175,14 @@ async def test_with_tls_the_url_says_https() -> None:
         assert listener.tls is context
 
 
+async def test_a_kernel_without_a_limit_on_what_is_unsent_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trio_sse.listening.TCP_NOTSENT_LOWAT", 9999)
+    async with listening(Bind(port=0)) as (listener,):
+        listener.limit_unsent(65_536)
+
+
 # -- Unix sockets -----------------------------------------------------------------------
 
 

@@ -94,7 +94,8 @@ class Listener:
         their buffers are small.
         """
         if self.address.unix is None and TCP_NOTSENT_LOWAT is not None:
-            self.sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, most)
+            with contextlib.suppress(OSError):
+                self.sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, most)
 
     def close(self) -> None:
         """Stop listening, and remove a Unix socket's path."""

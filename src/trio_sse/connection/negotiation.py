@@ -65,6 +65,8 @@ async def _secure(
         first = socket.peek()
     if first != TLS_HANDSHAKE:
         if first:
+            # Read first: to close with unread input resets, which may cost the client the answer.
+            socket.receive()
             socket.send(PLAIN_TEXT_ON_TLS)
             socket.send_eof()
         return None
