@@ -13,6 +13,7 @@ import pytest
 from h2.errors import ErrorCodes
 from hpack import Encoder
 
+from trio_sse import Limits
 from trio_sse.mercure import PATH
 
 from .canary import CANARY_CONNECTIONS, watched_site
@@ -191,6 +192,22 @@ async def test_an_undeclared_body_over_the_limit_is_refused_when_it_gets_there(
             await stranger.upload(stream_id, bytes(min(room, 65_535)), end=False)
             await stranger.receive()
         assert (await stranger.answer(stream_id))[0] == "413"
+        await hears(site, stranger, beside)
+
+
+async def test_a_body_that_does_not_come_is_a_late_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with (
+        watched_site(caplog, limits=Limits(body_timeout=0.1)) as site,
+        http2_stranger(site.port) as stranger,
+    ):
+        beside = await following(stranger)
+        stream_id = await stranger.ask("/tell", method="POST", end=False)
+        await stranger.upload(stream_id, b"a begin", end=False)
+        status, text = await stranger.answer(stream_id)
+        assert status == "408"
+        assert text == b"The request did not arrive in time.\n"
         await hears(site, stranger, beside)
 
 

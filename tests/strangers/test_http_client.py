@@ -238,3 +238,12 @@ async def test_one_connection_too_many_is_told_when_to_come_back(limits: Limits)
         assert text == b"Too many connections here.\n"
         assert site.server.statistics().turned_away == 1
         assert site.server.statistics().connections == 1
+
+
+async def test_a_body_that_does_not_come_is_a_late_request() -> None:
+    async with (
+        open_site(limits=Limits(body_timeout=0.1)) as site,
+        raw_peer(site.port) as late,
+    ):
+        await late.send(b"POST /tell HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe")
+        assert (await late.rest()).startswith(b"HTTP/1.1 408 ")

@@ -85,6 +85,8 @@ class Http2Connection:
         self.followers.tick(now)
         for exchange in list(self.exchanges.values()):
             exchange.tick(now)
+        for refused in self.wire.overdue(now):
+            self._take(refused)
         self._feel_pulse(now)
         if not self.busy and now - self._idle_since >= limits.idle_timeout:
             self._reading.cancel()
@@ -122,8 +124,9 @@ class Http2Connection:
 
     @property
     def busy(self) -> bool:
-        """True while a request is being answered."""
-        return bool(self.exchanges) or bool(self.followers) or bool(self._unfinished)
+        """True while a request is on its way or being answered."""
+        answering = bool(self.exchanges) or bool(self.followers) or bool(self._unfinished)
+        return answering or self.wire.uploads > 0
 
     def cut_off(self) -> None:
         """End the connection at once, without last words."""
@@ -149,6 +152,8 @@ class Http2Connection:
                     logger.debug("%s: %s", self.transport.peer, happening.reason)
                     return True
                 self._take(happening)
+            if self._draining and not self.busy:  # A client may also break off an upload.
+                return True
             self.flush()
             if self.outbox.size > self.service.limits.max_unread_bytes:
                 # It sends and does not read the answers: nothing more is heard until it does.
@@ -164,12 +169,13 @@ class Http2Connection:
     def _take(self, happening: Happening) -> None:
         match happening:
             case Asked(stream_id, request):
-                self._idle_since = trio.current_time()
                 self._answer(stream_id, request, self.service.decide(request))
+                self.stream_ended()
             case RefusedStream(stream_id, refused):
                 self.service.counters.refused += 1
                 logger.debug("%s: refused: %s", self.transport.peer, refused.reason)
                 self.respond(stream_id, Response.text(refused.status, refused.reason))
+                self.stream_ended()
             case Left(stream_id):
                 self.stop(stream_id)
                 self._wake_writers()

@@ -110,7 +110,13 @@ class Service:
     def tick(self) -> float:
         """How often connections look after what time brings them, in seconds."""
         limits = self.limits
-        waits = [limits.heartbeat, limits.idle_timeout, limits.ping_interval, limits.ping_timeout]
+        waits = (
+            limits.heartbeat,
+            limits.idle_timeout,
+            limits.body_timeout,
+            limits.ping_interval,
+            limits.ping_timeout,
+        )
         return min(waits) / 8
 
     @property

@@ -207,6 +207,20 @@ class Http2:
         self._forget(stream_id)
         return None if never_asked else Left(stream_id)
 
+    @property
+    def uploads(self) -> int:
+        """How many requests have begun whose bodies are still on their way."""
+        return len(self._uploads)
+
+    def overdue(self, now: float) -> list[RefusedStream]:
+        """Return the requests whose bodies take too long; `now` is in seconds by any clock.
+
+        To be called often: a body's time begins with the first call after its request.
+        """
+        late = Refused(408, "The request did not arrive in time.")
+        overdue = self._uploads.overdue(now, self._limits.body_timeout)
+        return [RefusedStream(stream_id, late) for stream_id in overdue]
+
     # -- what is answered -------------------------------------------------------------
 
     def is_open(self, stream_id: int) -> bool:

@@ -32,6 +32,8 @@ class Overrun(Enum):
 class _Upload:
     request: Request
     body: bytearray
+    since: float | None = None
+    """When it was first looked at."""
 
 
 class Uploads:
@@ -82,3 +84,20 @@ class Uploads:
         if upload is not None:
             self._held -= len(upload.body)
         return upload is not None
+
+    def overdue(self, now: float, patience: float) -> list[int]:
+        """Drop the uploads that have not ended `patience` seconds after they were first seen
+        here, and return their streams. `now` is in seconds by any clock; to be called often.
+        """
+        overdue = []
+        for stream_id, upload in self._uploads.items():
+            if upload.since is None:
+                upload.since = now
+            elif now - upload.since >= patience:
+                overdue.append(stream_id)
+        for stream_id in overdue:
+            self.drop(stream_id)
+        return overdue
+
+    def __len__(self) -> int:
+        return len(self._uploads)
