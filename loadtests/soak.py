@@ -148,9 +148,7 @@ class Soak:
     def _all_leave(self) -> None:
         for _, swarm in self._crowds:
             swarm.ask("leave", connections=1_000_000)
-        deadline = time.monotonic() + 30
-        while self._holdings().connections and time.monotonic() < deadline:
-            time.sleep(0.1)
+        self._server.wait_until_empty()
         self._server.ask("collect")
 
     def _holdings(self) -> Holdings:

@@ -18,7 +18,17 @@ from typing import Any
 from .figures import CannotMeasure
 from .subjects import Publisher, Swarm
 
-__all__ = ["FanOut", "Watch", "combine", "fan_out", "remarks", "side_by_side"]
+__all__ = [
+    "FanOut",
+    "Watch",
+    "combine",
+    "disturbance",
+    "fan_out",
+    "faults",
+    "part_waited",
+    "remarks",
+    "side_by_side",
+]
 
 BUSY = 0.8
 """A client busier than this may be what limits; then it is said."""
@@ -70,11 +80,15 @@ class Watch:
         cpu = self._publisher.cpu() - self._cpu
         report = self._swarm.report()
         scheduled = self._publisher.scheduled(), self._swarm.scheduled()
-        waited = max(map(_part_waited, self._scheduled, scheduled))
+        waited = max(map(part_waited, self._scheduled, scheduled))
         return _summarise(report, cpu, waited)
 
 
-def _part_waited(before: tuple[float, float], after: tuple[float, float]) -> float:
+def part_waited(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """Return the part of the time in which a process could have run that it did not.
+
+    Between two looks at `Process.scheduled`.
+    """
     ran, waited = after[0] - before[0], after[1] - before[1]
     return waited / (ran + waited) if ran + waited else 0.0
 
@@ -123,12 +137,18 @@ def remarks(**measured: FanOut) -> tuple[str, ...]:
                 f"{name}: the clients were busy {result.busy:.0%} of the time that deliveries "
                 "took, so times say as much of them as of the server; CPU figures stand"
             )
-        if result.disturbed > DISTURBED:
-            said.append(
-                f"{name}: other programs had {result.disturbed:.0%} of the processor's time that "
-                "was the server's or the clients'; times are too long by as much"
-            )
+        said += disturbance(name, result.disturbed)
     return tuple(said)
+
+
+def disturbance(name: str, part: float) -> list[str]:
+    """Say so if others had much of the processor's time."""
+    if part <= DISTURBED:
+        return []
+    return [
+        f"{name}: other programs had {part:.0%} of the processor's time that was the server's "
+        "or the clients'; times are too long by as much"
+    ]
 
 
 def faults(*measured: FanOut) -> dict[str, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,6 +62,14 @@ class TrioSse(Child):
     def figures(self) -> dict[str, Any]:
         """Return what it uses and holds."""
         return self.ask("figures")
+
+    def wait_until_empty(self, within: float = 30.0) -> None:
+        """Wait until the last connection has ended. Raises ChildFailed."""
+        deadline = time.monotonic() + within
+        while left := self.figures()["server"]["connections"]:
+            if time.monotonic() > deadline:
+                raise self.failure(f"has {left} connections {within:.0f} s after all left")
+            time.sleep(0.05)
 
     def cpu(self) -> float:
         used: float = self.figures()["cpu"]

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ...payload import SIZE
-from ..fanout import combine, fan_out, faults, remarks, side_by_side
+from ..fanout import (
+    combine,
+    disturbance,
+    fan_out,
+    faults,
+    part_waited,
+    remarks,
+    side_by_side,
+)
 from ..figures import CannotMeasure, Figure, Goal, Row
 from ..stage import Stage
 from ..subjects import Publisher, Swarm
@@ -101,6 +109,7 @@ def latency(stage: Stage) -> Row:
     swarm.wait(server.publish(1, 0, SIZE))
     count = 4 * sizes.events
     seconds = count * sizes.busy_interval
+    before = server.scheduled()
     publishing = server.start_publishing(count, sizes.busy_interval, SIZE)
     # Over before the publishing is: what it sees is a hub at work.
     probed = server.ask("probe", seconds=seconds * 0.8, within=seconds + 30)
@@ -113,6 +122,9 @@ def latency(stage: Stage) -> Row:
             Figure("p99", probed["p99"] * 1000, "ms", goals=(Goal("at most", 5.0),)),
             Figure("worst", probed["worst"] * 1000, "ms"),
         ),
-        (f"{probed['samples']:,} sleeps of 1 ms, an event every {sizes.busy_interval:g} s",),
+        (
+            f"{probed['samples']:,} sleeps of 1 ms, an event every {sizes.busy_interval:g} s",
+            *disturbance("trio sse", part_waited(before, server.scheduled())),
+        ),
         report["faults"],
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from ...payload import SIZE
+from ..fanout import disturbance, part_waited
 from ..figures import Figure, Goal, Row
 from ..stage import Stage
+from ..subjects import Swarm, TrioSse
 
 __all__ = ["setup"]
 
@@ -15,45 +19,72 @@ HTTP2_GOAL = 10_000.0
 
 
 def setup(stage: Stage) -> Row:
-    """Open half as many connections as the large rows have, twice."""
+    """Open half as many connections as the large rows have, and as many again meanwhile."""
     sizes = stage.sizes
     stage.needs(sizes.http1)
-    kinds: tuple[tuple[str, dict[str, Any], int, float], ...] = (
-        ("HTTP/1.1 subscribers", {}, sizes.http1 // 2, HTTP1_GOAL),
-        (
-            "HTTP/2 streams",
-            {"protocol": "http2", "streams": sizes.streams},
-            sizes.http2 // 2,
-            HTTP2_GOAL,
-        ),
-    )
+    http2 = {"protocol": "http2", "streams": sizes.streams}
     figures: list[Figure] = []
-    notes: list[str] = []
-    for name, settings, connections, goal in kinds:
-        server = stage.trio_sse()
-        swarm = stage.swarm(server.port, **settings)
-        for while_what in ("", ", while fanning out"):
-            publishing = None
-            if while_what:
-                count = round(connections * swarm.streams / goal / sizes.busy_interval) + 1
-                publishing = server.start_publishing(count, sizes.busy_interval, SIZE)
-            before = server.cpu()
-            answer = swarm.connect(connections)
-            cpu = server.cpu() - before
-            if publishing is not None:
-                server.collect(publishing, 60)
-            rate = answer["opened"] / answer["took"]
-            figures.append(
-                Figure(f"{name}{while_what}", rate, "/s", goals=(Goal("at least", goal),))
-            )
+    notes = [f"while fanning out: an event every {sizes.busy_interval:g} s to all so far"]
+    for name, settings, connections, goal in (
+        ("HTTP/1.1 subscribers", {}, sizes.http1 // 2, HTTP1_GOAL),
+        ("HTTP/2 streams", http2, sizes.http2 // 2, HTTP2_GOAL),
+    ):
+        idle, fanning_out = _measure(stage, settings, connections, goal)
+        for what, openings in ((name, idle), (f"{name}, while fanning out", fanning_out)):
+            rate = median(each.rate for each in openings)
+            figures.append(Figure(what, rate, "/s", goals=(Goal("at least", goal),)))
             notes.append(
-                f"{name}{while_what}: {cpu / answer['opened'] * 1e6:.0f} µs of server CPU each; "
-                f"the client was busy {answer['cpu'] / answer['took']:.0%} of the time"
+                f"{what}: {median(each.cpu for each in openings):.0f} µs of server CPU each; the "
+                f"client was busy {median(each.client_busy for each in openings):.0%} of the time"
             )
+            notes += disturbance(what, median(each.disturbed for each in openings))
     return Row(
         "setup",
         f"Set-up of {sizes.http1 // 2:,} HTTP/1.1 subscribers and of "
         f"{sizes.http2 // 2 * sizes.streams:,} HTTP/2 streams",
         tuple(figures),
-        (*notes, f"while fanning out: an event every {sizes.busy_interval:g} s to all so far"),
+        tuple(notes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What it was like to open many streams."""
+
+    rate: float
+    """Streams a second."""
+    cpu: float
+    """The server's, in µs a stream."""
+    client_busy: float
+    disturbed: float
+
+
+def _measure(
+    stage: Stage, settings: dict[str, Any], connections: int, goal: float
+) -> tuple[list[Opening], list[Opening]]:
+    """Measure rounds of openings, on an idle server and on one that fans out meanwhile."""
+    interval = stage.sizes.busy_interval
+    server = stage.trio_sse()
+    swarm = stage.swarm(server.port, **settings)
+    idle, fanning_out = [], []
+    for _ in range(stage.sizes.rounds):
+        idle.append(_open(server, swarm, connections))
+        count = round(connections * swarm.streams / goal / interval) + 1
+        publishing = server.start_publishing(count, interval, SIZE)
+        fanning_out.append(_open(server, swarm, connections))
+        server.collect(publishing, 60)
+        swarm.ask("leave", connections=2 * connections)
+        server.wait_until_empty()
+    return idle, fanning_out
+
+
+def _open(server: TrioSse, swarm: Swarm, connections: int) -> Opening:
+    before, cpu = server.scheduled(), server.cpu()
+    answer = swarm.connect(connections)
+    cpu = server.cpu() - cpu
+    return Opening(
+        answer["opened"] / answer["took"],
+        cpu / answer["opened"] * 1e6,
+        answer["cpu"] / answer["took"],
+        part_waited(before, server.scheduled()),
     )
