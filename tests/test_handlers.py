@@ -803,3 +803,94 @@ async def test_a_handler_that_takes_too_long_is_ended_properly_by_a_drain(
         assert trio.current_time() == 10
         assert events == ["began", "ended"]
     assert not complaints(caplog)
+
+
+@BOTH
+async def test_a_handler_may_say_last_words_when_it_is_ended(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    async def polite(stream: Stream) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await stream.send("farewell")
+
+    async with serving(routes_to(polite), Limits(drain_timeout=5)) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        server.drain()
+        assert await reader.data(1) == ["farewell"]
+        assert await reader.ending() == "proper"
+
+
+@BOTH
+async def test_last_words_to_nobody_are_a_closed_stream(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    said: list[str] = []
+
+    async def polite(stream: Stream) -> None:
+        try:
+            await stream.send("x" * 2000)
+            await stream.send("x" * 2000)
+        finally:
+            with trio.CancelScope(shield=True):
+                for words in ("farewell", "is anybody there?"):
+                    try:
+                        await stream.send(words)
+                    except StreamClosed:
+                        said.append(words)
+
+    async with serving(routes_to(polite)) as server:
+        reader = await ask(server, protocol, capacity=1000)
+        await reader.status()
+        await trio.testing.wait_all_tasks_blocked()
+        reader.leave()
+        await trio.testing.wait_all_tasks_blocked()
+        assert said == ["farewell", "is anybody there?"]
+        assert server.statistics().connections == 0
+    assert not complaints(caplog)
+
+
+@BOTH
+async def test_an_answer_to_nobody_goes_nowhere(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    async def slow(stream: Stream) -> Response:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+        return Response(200, b"too late")
+
+    async with serving(routes_to(slow, eager=False)) as server:
+        reader = await ask(server, protocol)
+        await trio.testing.wait_all_tasks_blocked()
+        reader.leave()
+        await trio.sleep(2)
+        assert server.statistics().connections == 0
+    assert not complaints(caplog)
+
+
+@BOTH
+async def test_following_for_nobody_is_a_closed_stream(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    closed: list[str] = []
+    async with open_hub() as hub:
+
+        async def stubborn(stream: Stream) -> None:
+            await stream.open()
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+                try:
+                    await stream.follow(hub, "a")
+                except StreamClosed:
+                    closed.append("yes")
+
+        async with serving(routes_to(stubborn), hub=hub) as server:
+            reader = await ask(server, protocol)
+            await reader.status()
+            reader.leave()
+            await trio.sleep(2)
+            assert closed == ["yes"]
+    assert not complaints(caplog)

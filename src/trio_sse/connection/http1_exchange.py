@@ -59,10 +59,13 @@ class Http1Exchange(Exchange):
             await outbox.drained()
         except Broken:
             raise StreamClosed("the client left") from None
-        if self._connection.left or self.ended:
-            raise StreamClosed("the stream is over")
+        self._refuse_if_over()
         self.heard = trio.current_time()
         outbox.write(self._connection.wire.frame(payload))
+
+    def _refuse_if_over(self) -> None:
+        if self._connection.left or self.ended:
+            raise StreamClosed("the stream is over")
 
     def respond(self, response: Response) -> None:
         if not self._connection.left:
@@ -71,6 +74,7 @@ class Http1Exchange(Exchange):
             self._connection.outbox.write(answer)
 
     async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
+        self._refuse_if_over()
         self.start_following(hub, selectors, cursor)
         try:
             await trio.sleep_forever()

@@ -77,6 +77,7 @@ class Http2Connection:
                 await self._converse()
             finally:
                 self._stop_followers()
+                self.wire.close()
             nursery.cancel_scope.cancel()
 
     def tick(self, now: float) -> None:
@@ -140,8 +141,8 @@ class Http2Connection:
             client_is_there = await self._read(self._first)
         self._stop_followers()
         self.stop_handlers()
+        self.wire.close()
         if client_is_there:
-            self.wire.close()
             await self._say_goodbye()
 
     async def _read(self, data: bytes) -> bool:
