@@ -6,7 +6,6 @@ cut off, when the client leaves, when the server drains, or when the transport b
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from itertools import count
 
@@ -19,6 +18,7 @@ from trio.testing import MockClock
 from support.faults import AtStep, fragile_pair
 from support.http1_client import Cut, Http1Client
 from support.http2_client import Http2Client
+from support.logs import Log, complaints
 from support.memory_server import MemoryServer, serving
 from support.reader import PROTOCOLS, Protocol
 from trio_sse.connection import Stream
@@ -184,30 +184,26 @@ async def run_until_call(call: int, protocol: Protocol) -> bool:
     return transport.has_broken
 
 
-def nothing_was_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert [each.getMessage() for each in caplog.records if each.levelno > logging.DEBUG] == []
-
-
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("trouble", [cut_off, leave, drain])
 def test_trouble_at_any_step_leaves_nothing_behind(
-    protocol: Protocol, trouble: Trouble, caplog: pytest.LogCaptureFixture
+    protocol: Protocol, trouble: Trouble, caplog: Log
 ) -> None:
     for step in count(1):
         clock = MockClock(autojump_threshold=0)
         if not trio.run(run_until_step, step, protocol, trouble, clock=clock):
             break
-        nothing_was_logged(caplog)
+        assert not complaints(caplog)
     assert step > 40
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_transport_that_breaks_at_any_call_leaves_nothing_behind(
-    protocol: Protocol, caplog: pytest.LogCaptureFixture
+    protocol: Protocol, caplog: Log
 ) -> None:
     for call in count(1):
         clock = MockClock(autojump_threshold=0)
         if not trio.run(run_until_call, call, protocol, clock=clock):
             break
-        nothing_was_logged(caplog)
+        assert not complaints(caplog)
     assert call > 20

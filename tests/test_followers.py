@@ -1,4 +1,4 @@
-"""Followers: who is slow, who is quick, who leaves, and that nobody pays for another."""
+"""Followers on both protocols: heartbeats, resuming, stragglers that catch up, and their end."""
 
 from __future__ import annotations
 
@@ -11,70 +11,11 @@ from trio.testing import MockClock
 
 from support.http2_client import Http2Client
 from support.memory_server import serving
-from support.reader import PROTOCOLS, Protocol, ask
+from support.reader import BOTH, Protocol, ask
+from support.sites import follow
 from trio_sse.event import Event
-from trio_sse.hub import GAP_TYPE, Hub, open_hub
+from trio_sse.hub import GAP_TYPE, open_hub
 from trio_sse.limits import Limits
-from trio_sse.message import Request
-from trio_sse.routes import Follow, Routes
-
-BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
-
-
-def follow(hub: Hub) -> Routes:
-    """Routes of which `/` follows the topics of the query, "a" if it names none."""
-    routes = Routes()
-
-    def endpoint(request: Request) -> Follow:
-        return Follow(hub, tuple(request.query_all("topic")) or ("a",), request.last_event_id)
-
-    routes.get("/", endpoint)
-    return routes
-
-
-# -- ending -----------------------------------------------------------------------------
-
-
-async def test_a_farewell_does_not_complete_an_event_that_is_cut_off(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect(capacity=1000), stream_window=10_000)
-        client.gives_back = False
-        stream_id = await client.open()
-        hub.publish("a", "x" * 20_000)
-        await trio.testing.wait_all_tasks_blocked()
-        # There is room on the stream again, but the socket is still full of what came before.
-        client.widen(100_000, stream_id)
-        await trio.testing.wait_all_tasks_blocked()
-        server.drain()
-        await client.until(lambda: stream_id in client.ended)
-        assert b"data: xxx" in client.bodies[stream_id]
-        assert not client.unread(stream_id)
-
-
-@BOTH
-@pytest.mark.parametrize("turns", range(12))
-async def test_a_straggler_that_ends_just_when_it_could_go_on_is_gone(
-    autojump_clock: MockClock, protocol: Protocol, turns: int
-) -> None:
-    limits = Limits(max_lifetime=100)
-    async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
-        reader = await ask(server, protocol, capacity=1000)
-        await reader.status()
-        hub.publish("a", "x" * 1500)
-        await trio.testing.wait_all_tasks_blocked()
-        assert hub.statistics().subscribers == 0
-        received = server.transports[0].other.receive()
-        assert received is not None
-        assert len(received) == 1000
-        for _ in range(turns):
-            await trio.lowlevel.checkpoint()
-        server.connection.tick(trio.current_time() + 100)  # it is old enough
-        await trio.testing.wait_all_tasks_blocked()
-        assert hub.statistics().audiences == 0
-        assert server.statistics().streams == 0
-
 
 # -- heartbeats -------------------------------------------------------------------------
 
@@ -217,176 +158,6 @@ async def test_a_client_that_takes_nothing_for_too_long_is_dropped(
         assert await reader.ending() == "cut"
 
 
-# -- groups on HTTP/2 -------------------------------------------------------------------
-
-
-async def test_streams_that_hear_the_same_are_one_group(autojump_clock: MockClock) -> None:
-    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect())
-        streams = [await client.open("/?topic=a&topic=b") for _ in range(20)]
-        others = [await client.open("/?topic=b") for _ in range(5)]
-        assert [len(outlet) for outlet in server.http2.followers.outlets] == [20, 5]
-        assert hub.statistics().subscribers == 25
-        assert hub.statistics().audiences == 2
-        hub.publish("a", "for some")
-        hub.publish("b", "for all")
-        for stream_id in streams:
-            assert await client.data(stream_id, 2) == ["for some", "for all"]
-        for stream_id in others:
-            assert await client.data(stream_id, 1) == ["for all"]
-
-
-async def test_streams_that_join_while_something_is_under_way_find_their_group_later(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect())
-        first = await client.open()
-        late = [client.ask() for _ in range(3)]
-        hub.publish("a", "0")
-        while len(server.http2.followers) < 4:
-            await trio.lowlevel.checkpoint()
-        for number in range(1, 4):
-            hub.publish("a", str(number))
-            await trio.testing.wait_all_tasks_blocked()
-        assert len(server.http2.followers.outlets) == 1
-        assert await client.data(first, 4) == ["0", "1", "2", "3"]
-        for stream_id in late:
-            assert (await client.data(stream_id, 3))[-3:] == ["1", "2", "3"]
-
-
-async def test_a_group_whose_socket_is_full_catches_up_as_one(autojump_clock: MockClock) -> None:
-    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect(capacity=5000))
-        streams = [await client.open() for _ in range(10)]
-        published = [f"{number} " + "x" * 100 for number in range(100)]
-        for data in published:
-            hub.publish("a", data)
-            await trio.testing.wait_all_tasks_blocked()
-        assert hub.statistics().subscribers == 0
-        assert len(server.http2.followers.outlets) == 1
-        for stream_id in streams:
-            assert await client.data(stream_id, 100) == published
-        await trio.testing.wait_all_tasks_blocked()
-        assert hub.statistics().subscribers == 10
-        assert len(server.http2.followers.outlets) == 1
-
-
-async def test_a_stream_whose_window_is_shut_leaves_its_group_and_comes_back(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect(), stream_window=500)
-        client.gives_back = False
-        slow = await client.open()
-        quick = [await client.open() for _ in range(5)]
-        for stream_id in quick:
-            client.widen(100_000, stream_id)
-        published = [f"{number} " + "x" * 50 for number in range(50)]
-        for data in published:
-            hub.publish("a", data)
-            await trio.testing.wait_all_tasks_blocked()
-        for stream_id in quick:
-            assert await client.data(stream_id, 50) == published
-        assert hub.statistics().subscribers == 5
-        client.widen(100_000, slow)
-        assert await client.data(slow, 50) == published
-        await trio.testing.wait_all_tasks_blocked()
-        assert hub.statistics().subscribers == 6
-        assert len(server.http2.followers.outlets) == 1
-
-
-async def test_a_stream_whose_window_stays_shut_is_reset_and_the_others_go_on(
-    autojump_clock: MockClock,
-) -> None:
-    limits = Limits(write_timeout=30, ping_interval=999)
-    async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
-        client = Http2Client(server.connect(), stream_window=500)
-        client.gives_back = False
-        slow, quick = await client.open(), await client.open()
-        client.widen(10_000, quick)
-        hub.publish("a", "x" * 1000)
-        await trio.sleep(29)
-        await client.read_all()
-        assert slow not in client.resets
-        await trio.sleep(2)
-        hub.publish("a", "later")
-        assert await client.data(quick, 2) == ["x" * 1000, "later"]
-        assert client.resets == {slow: 8}
-        assert server.statistics().dropped == 1
-        assert server.statistics().streams == 1
-
-
-async def test_a_connection_whose_window_is_shut_catches_up_when_it_opens(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect(capacity=200_000), connection_window=0)
-        client.gives_back = False
-        streams = [await client.open() for _ in range(4)]
-        published = [f"{number} " + "x" * 1000 for number in range(40)]
-        for data in published:
-            hub.publish("a", data)
-            await trio.testing.wait_all_tasks_blocked()
-        await client.read_all()
-        assert sum(len(client.bodies[stream_id]) for stream_id in streams) <= 65_535
-        assert hub.statistics().subscribers == 0
-        client.widen(1_000_000)
-        for stream_id in streams:
-            assert await client.data(stream_id, 40) == published
-        await trio.testing.wait_all_tasks_blocked()
-        assert len(server.http2.followers.outlets) == 1
-
-
-async def test_streams_go_on_alone_when_the_connections_window_stays_shut(
-    autojump_clock: MockClock,
-) -> None:
-    limits = Limits(write_timeout=30, ping_interval=999)
-    async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
-        client = Http2Client(server.connect(capacity=200_000), connection_window=0)
-        client.gives_back = False
-        streams = [await client.open() for _ in range(4)]
-        for _ in range(80):
-            hub.publish("a", "x" * 1000)
-        await trio.sleep(30 + 30 + 1)
-        await client.read_all()
-        assert sorted(client.resets) == streams
-        assert server.statistics().dropped == 4
-        assert server.statistics().streams == 0
-
-
-async def test_an_event_too_large_for_all_streams_at_once_goes_to_one_after_the_other(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect())
-        streams = [await client.open() for _ in range(3)]
-        published = ["x" * 500_000, "after"]
-        for data in published:
-            hub.publish("a", data)
-        for stream_id in streams:
-            assert await client.data(stream_id, 2) == published
-        await trio.testing.wait_all_tasks_blocked()
-        assert hub.statistics().subscribers == 3
-
-
-async def test_a_stream_that_leaves_while_its_group_catches_up_is_not_waited_for(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect(capacity=1000))
-        streams = [await client.open() for _ in range(2)]
-        hub.publish("a", "x" * 2000)
-        await trio.testing.wait_all_tasks_blocked()
-        for stream_id in streams:
-            client.reset(stream_id)
-        await client.read_all()
-        assert not server.http2.followers
-        assert not server.http2.followers.outlets
-        assert hub.statistics().audiences == 0
-        assert server.statistics().connections == 1
-
-
 # -- lifetimes and the drain ------------------------------------------------------------
 
 
@@ -439,3 +210,47 @@ async def test_an_http2_connection_says_good_bye_with_goaway_and_closes(
         await client.closing()
         assert client.ended == set(streams)
         assert client.goaways == [0, 0]
+
+
+# -- ending -----------------------------------------------------------------------------
+
+
+async def test_a_farewell_does_not_complete_an_event_that_is_cut_off(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        client = Http2Client(server.connect(capacity=1000), stream_window=10_000)
+        client.gives_back = False
+        stream_id = await client.open()
+        hub.publish("a", "x" * 20_000)
+        await trio.testing.wait_all_tasks_blocked()
+        # There is room on the stream again, but the socket is still full of what came before.
+        client.widen(100_000, stream_id)
+        await trio.testing.wait_all_tasks_blocked()
+        server.drain()
+        await client.until(lambda: stream_id in client.ended)
+        assert b"data: xxx" in client.bodies[stream_id]
+        assert not client.unread(stream_id)
+
+
+@BOTH
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_straggler_that_ends_just_when_it_could_go_on_is_gone(
+    autojump_clock: MockClock, protocol: Protocol, turns: int
+) -> None:
+    limits = Limits(max_lifetime=100)
+    async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
+        reader = await ask(server, protocol, capacity=1000)
+        await reader.status()
+        hub.publish("a", "x" * 1500)
+        await trio.testing.wait_all_tasks_blocked()
+        assert hub.statistics().subscribers == 0
+        received = server.transports[0].other.receive()
+        assert received is not None
+        assert len(received) == 1000
+        for _ in range(turns):
+            await trio.lowlevel.checkpoint()
+        server.connection.tick(trio.current_time() + 100)  # it is old enough
+        await trio.testing.wait_all_tasks_blocked()
+        assert hub.statistics().audiences == 0
+        assert server.statistics().streams == 0

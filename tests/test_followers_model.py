@@ -15,7 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from support.http1_client import Http1Client
 from support.http2_client import Http2Client
 from support.memory_server import MemoryServer, serving
-from test_followers import follow
+from support.sites import follow
 from trio_sse.event import Event
 from trio_sse.hub import GAP_TYPE, Hub, open_hub
 from trio_sse.limits import Limits

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 import trio
 import trio.testing
 from trio.testing import MockClock
 
 from support.http2_client import Http2Client
+from support.logs import Log, complaints
 from support.memory_server import serving
-from test_followers import follow
+from support.sites import follow
 from trio_sse.connection import Stream
 from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
@@ -229,7 +228,7 @@ async def test_who_asks_and_reads_no_answers_is_not_listened_to_any_more(
 
 
 async def test_a_client_that_leaves_while_it_is_not_listened_to_is_no_error(
-    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+    autojump_clock: MockClock, caplog: Log
 ) -> None:
     async with serving(answers(b"x" * 100), Limits(max_unread_bytes=1000)) as server:
         client = Http2Client(server.connect(capacity=1000))
@@ -239,7 +238,7 @@ async def test_a_client_that_leaves_while_it_is_not_listened_to_is_no_error(
         client.leave()
         await trio.testing.wait_all_tasks_blocked()
         assert server.statistics().connections == 0
-    assert [each for each in caplog.records if each.levelno > logging.DEBUG] == []
+    assert not complaints(caplog)
 
 
 # -- ends -------------------------------------------------------------------------------

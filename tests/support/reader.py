@@ -6,16 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Literal
 
+import pytest
+
 from trio_sse.event import Event
 
 from .http1_client import Cut, Http1Client
 from .http2_client import LARGEST_WINDOW, Http2Client
 from .memory_server import MemoryServer
 
-__all__ = ["PROTOCOLS", "Protocol", "Reader", "ask"]
+__all__ = ["BOTH", "PROTOCOLS", "Protocol", "Reader", "ask"]
 
 Protocol = Literal["HTTP/1.1", "HTTP/2"]
 PROTOCOLS: tuple[Protocol, ...] = ("HTTP/1.1", "HTTP/2")
+
+BOTH = pytest.mark.parametrize("protocol", PROTOCOLS)
+"""Marks a test of what must hold on both."""
 
 Ending = Literal["proper", "cut"]
 

@@ -1,0 +1,264 @@
+"""How handlers end: promptly when the client leaves, with time for last words in a drain."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from support.http2_client import Http2Client
+from support.logs import Log, complaints
+from support.memory_server import serving
+from support.reader import BOTH, Protocol, ask
+from support.sites import routes_to
+from trio_sse.connection import Stream, StreamClosed
+from trio_sse.hub import open_hub
+from trio_sse.limits import Limits
+from trio_sse.message import Response
+
+# -- leaving ----------------------------------------------------------------------------
+
+
+async def wait_for_cancellation(events: list[str]) -> None:
+    events.append("began")
+    try:
+        await trio.sleep_forever()
+    finally:
+        events.append("ended")
+
+
+@BOTH
+async def test_a_handler_ends_promptly_when_its_client_closes_the_connection(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    events: list[str] = []
+
+    async def handler(stream: Stream) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_cancellation, events)
+
+    async with serving(routes_to(handler)) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        reader.leave()
+        await trio.testing.wait_all_tasks_blocked()
+        assert events == ["began", "ended"]
+        assert trio.current_time() == 0
+        assert server.statistics().connections == 0
+    assert not complaints(caplog)
+
+
+@BOTH
+async def test_a_handler_ends_promptly_when_its_client_says_its_last(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    events: list[str] = []
+
+    async def handler(stream: Stream) -> None:
+        await wait_for_cancellation(events)
+
+    async with serving(routes_to(handler)) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        server.transports[0].other.send_eof()
+        await trio.testing.wait_all_tasks_blocked()
+        assert events == ["began", "ended"]
+    assert not complaints(caplog)
+
+
+@BOTH
+async def test_a_handler_ends_promptly_when_the_transport_breaks_under_it(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    events: list[str] = []
+
+    async def handler(stream: Stream) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_cancellation, events)
+            await trio.sleep(5)
+            await stream.send("into the void")
+
+    async with serving(routes_to(handler)) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        server.transports[0].other.closed = True  # without the news of it
+        await trio.sleep(5)
+        await trio.testing.wait_all_tasks_blocked()
+        assert events == ["began", "ended"]
+        assert server.statistics().connections == 0
+    assert not complaints(caplog)
+
+
+@pytest.mark.parametrize("how", ["RST_STREAM", "GOAWAY"])
+async def test_a_handler_ends_promptly_when_its_http2_client_says_so(
+    autojump_clock: MockClock, caplog: Log, how: str
+) -> None:
+    events: list[str] = []
+
+    async def handler(stream: Stream) -> None:
+        await wait_for_cancellation(events)
+
+    async with serving(routes_to(handler)) as server:
+        client = Http2Client(server.connect())
+        stream_id = await client.open("/")
+        if how == "RST_STREAM":
+            client.reset(stream_id)
+        else:
+            client.h2.close_connection()
+            client.flush()
+        await trio.testing.wait_all_tasks_blocked()
+        assert events == ["began", "ended"]
+        assert server.statistics().connections == 1  # until the client has read the last of it
+        client.leave()
+    assert not complaints(caplog)
+
+
+@BOTH
+async def test_a_handler_that_fails_while_it_is_cancelled_is_logged(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    async def clumsy(stream: Stream) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ZeroDivisionError
+
+    async with serving(routes_to(clumsy)) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        reader.leave()
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().connections == 0
+    assert complaints(caplog) == ["The handler of '/' failed"]
+
+
+# -- the drain --------------------------------------------------------------------------
+
+
+@BOTH
+async def test_a_handler_that_ends_in_time_is_left_alone_by_a_drain(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    async def brief(stream: Stream) -> None:
+        await trio.sleep(5)
+        await stream.send("done")
+
+    async with serving(routes_to(brief), Limits(drain_timeout=10)) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        server.drain()
+        assert await reader.data(1) == ["done"]
+        assert await reader.ending() == "proper"
+        assert trio.current_time() == 5
+        assert b"retry: " in reader.body.partition(b"done")[2]
+
+
+@BOTH
+async def test_a_handler_that_takes_too_long_is_ended_properly_by_a_drain(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    events: list[str] = []
+
+    async def endless(stream: Stream) -> None:
+        await wait_for_cancellation(events)
+
+    async with serving(routes_to(endless), Limits(drain_timeout=10)) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        server.drain()
+        assert await reader.ending() == "proper"
+        assert trio.current_time() == 10
+        assert events == ["began", "ended"]
+    assert not complaints(caplog)
+
+
+@BOTH
+async def test_a_handler_may_say_last_words_when_it_is_ended(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    async def polite(stream: Stream) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await stream.send("farewell")
+
+    async with serving(routes_to(polite), Limits(drain_timeout=5)) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        server.drain()
+        assert await reader.data(1) == ["farewell"]
+        assert await reader.ending() == "proper"
+
+
+@BOTH
+async def test_last_words_to_nobody_are_a_closed_stream(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    said: list[str] = []
+
+    async def polite(stream: Stream) -> None:
+        try:
+            await stream.send("x" * 2000)
+            await stream.send("x" * 2000)
+        finally:
+            with trio.CancelScope(shield=True):
+                for words in ("farewell", "is anybody there?"):
+                    try:
+                        await stream.send(words)
+                    except StreamClosed:
+                        said.append(words)
+
+    async with serving(routes_to(polite)) as server:
+        reader = await ask(server, protocol, capacity=1000)
+        await reader.status()
+        await trio.testing.wait_all_tasks_blocked()
+        reader.leave()
+        await trio.testing.wait_all_tasks_blocked()
+        assert said == ["farewell", "is anybody there?"]
+        assert server.statistics().connections == 0
+    assert not complaints(caplog)
+
+
+@BOTH
+async def test_an_answer_to_nobody_goes_nowhere(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    async def slow(stream: Stream) -> Response:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+        return Response(200, b"too late")
+
+    async with serving(routes_to(slow, eager=False)) as server:
+        reader = await ask(server, protocol)
+        await trio.testing.wait_all_tasks_blocked()
+        reader.leave()
+        await trio.sleep(2)
+        assert server.statistics().connections == 0
+    assert not complaints(caplog)
+
+
+@BOTH
+async def test_following_for_nobody_is_a_closed_stream(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    closed: list[str] = []
+    async with open_hub() as hub:
+
+        async def stubborn(stream: Stream) -> None:
+            await stream.open()
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+                try:
+                    await stream.follow(hub, "a")
+                except StreamClosed:
+                    closed.append("yes")
+
+        async with serving(routes_to(stubborn), hub=hub) as server:
+            reader = await ask(server, protocol)
+            await reader.status()
+            reader.leave()
+            await trio.sleep(2)
+            assert closed == ["yes"]
+    assert not complaints(caplog)

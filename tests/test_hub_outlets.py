@@ -1,0 +1,127 @@
+"""How the pump carries events to outlets: in batches, to all alike, with turns for others."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from types import SimpleNamespace
+
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from trio_sse.event import Event
+from trio_sse.hub import (
+    Frame,
+    Hub,
+    Outlet,
+    identity,
+    open_hub,
+)
+
+
+class Recorder(Outlet):
+    """An outlet that takes everything and remembers it."""
+
+    def __init__(self, hub: Hub, *topics: str, frame: Frame = identity) -> None:
+        super().__init__(hub.selectors(topics), frame, hub.log.head)
+        self.received = b""
+
+    def deliver(self, framed: bytes, stop: int) -> None:
+        self.received += framed
+        self.cursor = stop
+
+    def __len__(self) -> int:
+        return 1
+
+
+async def test_what_has_been_published_at_once_is_delivered_in_one_piece(
+    autojump_clock: MockClock,
+) -> None:
+    pieces: list[bytes] = []
+
+    def frame(payload: bytes) -> bytes:
+        pieces.append(payload)
+        return payload
+
+    async with open_hub() as hub:
+        outlets = [Recorder(hub, "a", frame=frame) for _ in range(3)]
+        for outlet in outlets:
+            hub.join(outlet)
+        for number in range(10):
+            hub.publish("a", Event(str(number), id=str(number)))
+        await trio.testing.wait_all_tasks_blocked()
+        assert pieces == [b"".join(b"id: %d\ndata: %d\n\n" % (n, n) for n in range(10))]
+        assert [outlet.received for outlet in outlets] == 3 * pieces
+
+
+async def test_a_batch_is_bounded(autojump_clock: MockClock) -> None:
+    pieces: list[bytes] = []
+
+    def frame(payload: bytes) -> bytes:
+        pieces.append(payload)
+        return payload
+
+    async with open_hub() as hub:
+        outlet = Recorder(hub, "a", frame=frame)
+        hub.join(outlet)
+        for _ in range(10):
+            hub.publish("a", "x" * 30_000)
+        hub.publish("a", "y" * 100_000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [len(piece) // 10_000 for piece in pieces] == [6, 6, 6, 6, 6, 10]
+        assert outlet.received == b"".join(pieces)
+
+
+async def test_many_outlets_do_not_hold_up_the_program(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(moments) * 0.0005)
+    monkeypatch.setattr("trio_sse.hub.pump.time", clock)
+    async with open_hub() as hub:
+        outlets = [Recorder(hub, "a") for _ in range(1000)]
+        for outlet in outlets:
+            hub.join(outlet)
+        hub.publish("a", "x")
+        turns = 0
+        while not outlets[-1].received:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+        assert turns > 5
+        assert len({outlet.received for outlet in outlets}) == 1
+
+
+async def test_who_joins_between_two_events_gets_the_second_only(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_hub() as hub:
+        early, late = Recorder(hub, "a"), Recorder(hub, "a")
+        hub.join(early)
+        hub.publish("a", Event("one", id="1"))
+        hub.join(late)  # before the pump has had a turn
+        hub.publish("a", Event("two", id="2"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert early.received == b"id: 1\ndata: one\n\nid: 2\ndata: two\n\n"
+        assert late.received == b"id: 2\ndata: two\n\n"
+
+
+async def test_an_outlet_with_a_defect_costs_the_others_nothing(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Defective(Recorder):
+        def deliver(self, framed: bytes, stop: int) -> None:
+            raise ZeroDivisionError
+
+    async with open_hub() as hub:
+        defective, sound = Defective(hub, "a"), Recorder(hub, "a")
+        hub.join(defective)
+        hub.join(sound)
+        hub.publish("a", Event("one", id="1"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert sound.received == b"id: 1\ndata: one\n\n"
+        assert hub.statistics().subscribers == 1
+    (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
