@@ -167,14 +167,14 @@ async def test_every_event_reaches_every_client_once_and_in_order() -> None:
                 wide = number % 2 == 0
                 nursery.start_soon(partial(crowd.follow_http2, wide=wide))
             nursery.start_soon(crowd.stall_streams)
-            faithful = CONNECTIONS_1 + CONNECTIONS_2 * STREAMS
-            await site.followed(faithful + 20)
-            for how in ("FIN", "RST"):
-                nursery.start_soon(crowd.come_and_go, how)
-            nursery.start_soon(crowd.cancel_streams)
             for _ in range(5):
                 nursery.start_soon(crowd.stall)
             nursery.start_soon(crowd.stall_connection)
+            faithful = CONNECTIONS_1 + CONNECTIONS_2 * STREAMS
+            await site.followed(faithful + 20 + 5 + 20)
+            for how in ("FIN", "RST"):
+                nursery.start_soon(crowd.come_and_go, how)
+            nursery.start_soon(crowd.cancel_streams)
             nursery.start_soon(crowd.publish)
             # In the middle of it some come who were there before.
             await until(lambda: crowd.published > 100)
