@@ -46,8 +46,8 @@ class Sizes:
     http2_large: int = 1_000
     http2_interval: float = 0.1
     streams: int = 100
-    windows_events: int = 250
-    windows_interval: float = 0.04
+    windows_events: int = 150
+    windows_interval: float = 0.06
     tls_http1: int = 4_000
     topics: int = 10_000
     topics_rate: int = 2_000
