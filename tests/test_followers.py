@@ -10,9 +10,12 @@ import trio.testing
 from trio.testing import MockClock
 
 from support.http2_client import Http2Client
+from support.logs import Log, complaints
 from support.memory_server import serving
 from support.reader import BOTH, Protocol, ask
 from support.sites import follow
+from trio_sse.connection.followers import GroupOutlet
+from trio_sse.connection.http1_exchange import Http1Outlet
 from trio_sse.event import Event
 from trio_sse.hub import GAP_TYPE, open_hub
 from trio_sse.limits import Limits
@@ -156,6 +159,23 @@ async def test_a_client_that_takes_nothing_for_too_long_is_dropped(
         assert server.statistics().connections == 0
         assert server.statistics().dropped == 1
         assert await reader.ending() == "cut"
+
+
+@BOTH
+async def test_a_stream_that_cannot_be_delivered_to_is_cut_off_not_left_in_silence(
+    autojump_clock: MockClock, protocol: Protocol, monkeypatch: pytest.MonkeyPatch, caplog: Log
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        monkeypatch.setattr(Http1Outlet, "deliver", fail)
+        monkeypatch.setattr(GroupOutlet, "deliver", fail)
+        hub.publish("a", "x")
+        assert await reader.ending() == "cut"
+    assert complaints(caplog) == ["An outlet failed; its subscribers are cut off"]
 
 
 # -- lifetimes and the drain ------------------------------------------------------------

@@ -11,11 +11,13 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from support.reading import take
 from trio_sse.event import Event
 from trio_sse.hub import (
     Frame,
     Hub,
     Outlet,
+    Subscription,
     identity,
     open_hub,
 )
@@ -27,10 +29,14 @@ class Recorder(Outlet):
     def __init__(self, hub: Hub, *topics: str, frame: Frame = identity) -> None:
         super().__init__(hub.selectors(topics), frame, hub.log.head)
         self.received = b""
+        self.is_cut_off = False
 
     def deliver(self, framed: bytes, stop: int) -> None:
         self.received += framed
         self.cursor = stop
+
+    def cut_off(self) -> None:
+        self.is_cut_off = True
 
     def __len__(self) -> int:
         return 1
@@ -121,7 +127,26 @@ async def test_an_outlet_with_a_defect_costs_the_others_nothing(
         hub.publish("a", Event("one", id="1"))
         await trio.testing.wait_all_tasks_blocked()
         assert sound.received == b"id: 1\ndata: one\n\n"
+        assert not sound.is_cut_off
+        assert defective.is_cut_off
         assert hub.statistics().subscribers == 1
     (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_a_reader_whose_wake_up_fails_reads_on_by_itself(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Subscription, framed: bytes, stop: int) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr(Subscription, "deliver", fail)
+    async with open_hub() as hub, hub.subscribe("a") as events, trio.open_nursery() as nursery:
+
+        async def publish() -> None:
+            await trio.sleep(1)
+            hub.publish("a", "x")
+
+        nursery.start_soon(publish)
+        assert await take(events, 1) == ["x"]

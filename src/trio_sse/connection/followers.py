@@ -240,6 +240,9 @@ class GroupOutlet(Outlet):
         self.hub.leave(self)
         self._connection.start_soon(self._catch_up)
 
+    def cut_off(self) -> None:
+        self._connection.cut_off()
+
     def _send(self, payload: bytes) -> bool:
         if len(payload) * len(self.group) > GROUP_WRITE_BYTES:
             return False

@@ -146,6 +146,9 @@ class Http1Outlet(Outlet):
         self._hub.leave(self)
         self._fall_behind()
 
+    def cut_off(self) -> None:
+        self._connection.cut_off()
+
     def _fall_behind(self) -> None:
         self._catching_up = trio.CancelScope()
         self._connection.start_soon(self._catch_up, self._catching_up)

@@ -55,6 +55,10 @@ class Outlet(ABC):
         """
 
     @abstractmethod
+    def cut_off(self) -> None:
+        """End the subscribers: `deliver` has failed, and they must not be left without a word."""
+
+    @abstractmethod
     def __len__(self) -> int:
         """Count the subscribers behind this outlet."""
 

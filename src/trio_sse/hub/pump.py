@@ -63,8 +63,9 @@ class Pass:
                     outlet.deliver(partial, stop)
             except Exception:
                 # A defect in one outlet must not cost the others their event.
-                logger.exception("An outlet failed; it is left out from now on")
+                logger.exception("An outlet failed; its subscribers are cut off")
                 self._hub.leave(outlet)
+                outlet.cut_off()
             if turn % OUTLETS_A_CLOCK_READING == 0 and time.perf_counter() > deadline:
                 return False
         return True

@@ -64,5 +64,8 @@ class Subscription(Outlet):
         self._hub.leave(self)
         self._news.set()
 
+    def cut_off(self) -> None:
+        self._news.set()  # The reader walks the log by itself, and meets the defect there if any.
+
     def __len__(self) -> int:
         return 1
