@@ -241,6 +241,20 @@ async def test_a_client_that_leaves_while_it_is_not_listened_to_is_no_error(
     assert not complaints(caplog)
 
 
+async def test_a_flood_of_frames_leaves_others_their_turns(autojump_clock: MockClock) -> None:
+    async with serving(answers(b"yes")) as server:
+        client = Http2Client(server.connect(capacity=100_000))
+        await client.rest(client.ask())
+        ping = b"\0\0\x08\x06\0\0\0\0\0" + b"12345678"
+        assert client.transport.send(ping * 3000) == len(ping) * 3000
+        turns = acknowledged = 0
+        while acknowledged < len(ping) * 3000:
+            await trio.lowlevel.checkpoint()
+            acknowledged += len(client.transport.receive() or b"")
+            turns += 1
+        assert turns > 10
+
+
 # -- ends -------------------------------------------------------------------------------
 
 
