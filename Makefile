@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types format bench bench-quick bench-peers demo screenshot clean
+.PHONY: help test lint types format bench bench-quick bench-peers soak demo screenshot clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ bench-quick: $(READY) ## the same with small numbers, in less than a minute
 
 bench-peers: $(READY) ## the same of other servers, in an environment of their own
 	$(BIN)/python -m loadtests.bench --peers $(ARGS)
+
+soak: $(READY) ## ten minutes of clients that come, stall and leave; nothing may be left behind
+	$(BIN)/python -m loadtests.soak $(ARGS)
 
 demo: $(READY) ## this machine's own figures, live in your browser, over HTTP/1.1 and HTTP/2
 	@$(BIN)/python examples/demo $(ARGS)
