@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..hub import Hub, Outlet, identity
-from ..transport import Broken
 from ..wire.http2 import Group
 from .exchange import HEARTBEAT, StreamClosed
 
@@ -270,10 +269,7 @@ class GroupOutlet(Outlet):
     async def _catch_up(self) -> None:
         connection = self._connection
         while True:
-            try:
-                await connection.outbox.drained()
-            except Broken:
-                return
+            await connection.outbox.drained()
             if not self.group:  # All its streams have left meanwhile.
                 return
             # As many events as the connection's window lets through, but one at least.

@@ -181,7 +181,7 @@ class Http1Connection:
             return self._respond(decision)
         if request.method == "HEAD":
             Http1Exchange(self, request, decision.headers).open()
-            return self._drained()
+            return self.outbox.drained()
         if isinstance(decision, Follow):
             # Followers stay for hours, and a browser's headers take 2 KB.
             request = replace(request, headers=NO_HEADERS, body=b"")
@@ -190,7 +190,7 @@ class Http1Connection:
 
     async def _respond(self, response: Response) -> None:
         self._send(self.wire.respond(response))
-        await self._drained()
+        await self.outbox.drained()
 
     async def _follow(self, exchange: Http1Exchange, decision: Follow) -> None:
         hub = decision.hub
@@ -207,7 +207,7 @@ class Http1Connection:
             exchange.stop_following()
             self._finish()
         exchange.end()
-        await self._drained()
+        await self.outbox.drained()
 
     async def _handle(self, exchange: Http1Exchange, decision: Handle) -> None:
         self._begin(exchange)
@@ -218,7 +218,7 @@ class Http1Connection:
                 nursery.cancel_scope.cancel()
         finally:
             self._finish()
-        await self._drained()
+        await self.outbox.drained()
 
     def _begin(self, exchange: Http1Exchange) -> None:
         self.exchange = exchange
@@ -255,14 +255,8 @@ class Http1Connection:
         if data:
             self.outbox.write(data)
 
-    async def _drained(self) -> None:
-        try:
-            await self.outbox.drained()
-        except Broken:
-            self._scope.cancel()
-
     async def _say_goodbye(self) -> None:
-        await self._drained()
+        await self.outbox.drained()
         self.transport.send_eof()
         with trio.move_on_after(LINGER_SECONDS):
             while await self.receive():

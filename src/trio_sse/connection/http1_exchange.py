@@ -157,10 +157,7 @@ class Http1Outlet(Outlet):
         outbox, hub = self._connection.outbox, self._hub
         with scope:
             while True:
-                try:
-                    await outbox.drained()
-                except Broken:
-                    return
+                await outbox.drained()
                 payload, self.cursor = hub.read(
                     self.selectors, self.cursor, max_bytes=CATCH_UP_BYTES
                 )

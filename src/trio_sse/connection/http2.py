@@ -158,10 +158,7 @@ class Http2Connection:
             self.flush()
             if self.outbox.size > self.service.limits.max_unread_bytes:
                 # It sends and does not read the answers: nothing more is heard until it does.
-                try:
-                    await self.outbox.drained()
-                except Broken:
-                    return False
+                await self.outbox.drained()
             data = await self._receive()
             if not data:
                 return False
@@ -334,10 +331,7 @@ class Http2Connection:
 
     async def _say_goodbye(self) -> None:
         self.flush()
-        try:
-            await self.outbox.drained()
-        except Broken:
-            return
+        await self.outbox.drained()
         self.transport.send_eof()
         with trio.move_on_after(LINGER_SECONDS):
             while await self._receive():

@@ -84,9 +84,11 @@ class Outbox:
         return False
 
     async def drained(self) -> None:
-        """Wait until nothing waits. Raises Broken. The peer's deadline is kept by the outbox.
+        """Wait until nothing waits. The peer's deadline is kept by the outbox.
 
-        Does not return to a task that has been cancelled meanwhile.
+        Does not return to a task that has been cancelled meanwhile, as `on_broken` does with
+        those of the connection. Raises Broken to who is shielded from that: a handler that has
+        last words.
         """
         await trio.lowlevel.checkpoint()
         while self._unsent:
