@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, overload
 from urllib.parse import parse_qsl, unquote
 
@@ -115,7 +116,7 @@ class Request:
     @property
     def query(self) -> list[tuple[str, str]]:
         """Names and values of the query, in order, decoded (WHATWG URL, 5.1)."""
-        return parse_qsl(self.target.partition("?")[2], keep_blank_values=True)
+        return list(_parse_query(self.target.partition("?")[2]))
 
     def query_all(self, name: str) -> list[str]:
         """Return every value of the query parameter called `name`, in order."""
@@ -180,6 +181,12 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> None:
             raise ValueError(f"{name!r} is no header name")
         if _NOT_IN_A_VALUE.search(value):
             raise ValueError(f"{name}: a line break, a NUL or space around the value {value!r}")
+
+
+# One request is asked for several parameters in a row, each by its name.
+@lru_cache(maxsize=1)
+def _parse_query(query: str) -> tuple[tuple[str, str], ...]:
+    return tuple(parse_qsl(query, keep_blank_values=True))
 
 
 def _text(value: bytes) -> str:

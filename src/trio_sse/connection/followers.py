@@ -234,7 +234,8 @@ class GroupOutlet(Outlet):
         if outbox.clear and self._send(framed):
             self.cursor = stop
             if outbox.clear:
-                self._merge()
+                if len(self._connection.followers.outlets) > 1:
+                    self._merge()
                 return
         self.hub.leave(self)
         self._connection.start_soon(self._catch_up)

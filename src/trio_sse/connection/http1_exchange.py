@@ -138,10 +138,10 @@ class Http1Outlet(Outlet):
             self._catching_up.cancel()
 
     def deliver(self, framed: bytes, stop: int) -> None:
-        outbox = self._connection.outbox
-        if outbox.clear:
+        sent = self._connection.outbox.offer(framed)
+        if sent is not None:
             self.cursor = stop
-            if outbox.write(framed):
+            if sent:
                 return
         self._hub.leave(self)
         self._fall_behind()

@@ -53,7 +53,7 @@ class Http2Connection:
         """Finite answers of which the client's windows hold up a part."""
         self.widest_window = wire.connection_window
         """The most that the client has been willing to have under way."""
-        self._window_opened = trio.Event()
+        self._window_opened: trio.Event | None = None
         self._first = first  # what was read to find out that it speaks HTTP/2
         self._scope: trio.CancelScope
         self._reading = trio.CancelScope()
@@ -184,8 +184,9 @@ class Http2Connection:
                 self._pinged = None
 
     def _wake_writers(self) -> None:
-        self._window_opened.set()
-        self._window_opened = trio.Event()
+        if self._window_opened is not None:
+            self._window_opened.set()
+            self._window_opened = None
 
     async def _receive(self) -> bytes:
         """Return what the client sends; b"" when it has left in whatever way."""
@@ -290,6 +291,8 @@ class Http2Connection:
 
     async def window_opened(self, deadline: float) -> bool:
         """Wait until some window has opened; False if none has until `deadline`."""
+        if self._window_opened is None:
+            self._window_opened = trio.Event()
         with trio.move_on_at(deadline) as waiting:
             await self._window_opened.wait()
         # Who is cancelled just when the wait is over is not told by the wait.

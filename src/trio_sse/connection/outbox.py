@@ -69,9 +69,19 @@ class Outbox:
         """Send `data` after all that waits; True if nothing waits now. Never blocks or raises."""
         if self._broken:
             return False
-        if self._unsent:
+        sent = self.offer(data)
+        if sent is None:
             self._keep(memoryview(data))
             return False
+        return sent
+
+    def offer(self, data: bytes) -> bool | None:
+        """Send `data` as `write` does, but only if nothing waits; None if it was not taken.
+
+        One call in place of `clear` and `write`, on the path that the pump takes.
+        """
+        if self._unsent or self._broken:
+            return None
         try:
             taken = self._transport.send(data)
         except Broken as error:

@@ -27,6 +27,9 @@ from h2.connection import H2Connection
 
 __all__ = ["Connection", "Group"]
 
+LARGEST_WINDOW = 2**31 - 1
+"""RFC 9113, 6.9.1."""
+
 _DATA = b"\0"
 
 
@@ -142,6 +145,15 @@ class Group:
         """Tell h2 the true window of a stream of the group: limit - sent."""
         window = self._limits[stream_id] - self._sent
         self._h2.streams[stream_id].outbound_flow_control_window = window
+
+    def widen(self, stream_id: int, increment: int) -> bool:
+        """Count a WINDOW_UPDATE without h2; False, and nothing has changed, if it overflows."""
+        limit = self._limits[stream_id] + increment
+        if limit - self._sent > LARGEST_WINDOW:
+            return False
+        # `_least` stays: one that is too low is only a reason to look.
+        self._limits[stream_id] = limit
+        return True
 
     def refresh(self, stream_id: int) -> None:
         """Take over from h2 the window of a stream of the group, after it has changed."""

@@ -98,6 +98,11 @@ class H2Server(H2Connection):
             self.purge()
         return 0
 
+    @property
+    def within_section(self) -> bool:
+        """True between a HEADERS frame and its last CONTINUATION, where nothing else may come."""
+        return bool(self.incoming_buffer._headers_buffer)
+
     def purge(self) -> None:
         """Forget closed streams."""
         self._kept_by_purge = super().open_inbound_streams
