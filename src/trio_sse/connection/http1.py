@@ -9,7 +9,7 @@ a follower that has to catch up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +18,13 @@ import trio
 from ..event import encode
 from ..message import Headers, Request, Response
 from ..routes import Follow, Handle
-from ..transport import Broken, Transport
+from ..transport import Transport
 from ..wire import Refused
 from ..wire.http1 import Http1
+from .endpoint import Endpoint
 from .exchange import HEARTBEAT
 from .handler import run_handler
 from .http1_exchange import Http1Exchange
-from .outbox import Outbox
 from .service import Service
 
 __all__ = ["Http1Connection"]
@@ -33,12 +33,8 @@ logger = logging.getLogger("trio_sse.connection")
 
 NO_HEADERS = Headers()
 
-LINGER_SECONDS = 2.0
-"""How long to read on after a last answer, so that closing with unread input does not reset
-the connection before the client has read the answer (RFC 9112, 9.6). nginx waits 5 s."""
 
-
-class Http1Connection:
+class Http1Connection(Endpoint):
     """Serves one transport until either side ends it.
 
     There are tens of thousands of these, nearly all of them waiting for a follower to leave, so
@@ -46,48 +42,18 @@ class Http1Connection:
     """
 
     __slots__ = (
-        "_left",
-        "_scope",
         "_served",
         "_waiting_for_request",
         "exchange",
-        "outbox",
-        "service",
-        "start_soon",
-        "transport",
         "wire",
     )
 
     def __init__(self, service: Service, transport: Transport, wire: Http1) -> None:
-        self.service = service
-        self.transport = transport
+        super().__init__(service, transport)
         self.wire = wire
-        self.outbox: Outbox
         self.exchange: Http1Exchange | None = None
-        self.start_soon: Callable[..., None]
-        self._scope: trio.CancelScope
         self._waiting_for_request: trio.CancelScope | None = None
         self._served = 0
-        self._left = False
-
-    @property
-    def left(self) -> bool:
-        """The client is gone: nothing needs to be said any more."""
-        return self._left
-
-    async def run(self) -> None:
-        """Serve requests until the connection ends."""
-        async with trio.open_nursery() as nursery:
-            self._scope = nursery.cancel_scope
-            self.start_soon = nursery.start_soon
-            self.outbox = Outbox(
-                self.transport,
-                nursery.start_soon,
-                self.service.limits.write_timeout,
-                self._break_off,
-            )
-            await self._converse()
-            nursery.cancel_scope.cancel()
 
     def tick(self, now: float) -> None:
         """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
@@ -115,10 +81,6 @@ class Http1Connection:
         if self.exchange is not None:
             self.exchange.scope.cancel()
 
-    def cut_off(self) -> None:
-        """End the connection at once, without last words."""
-        self._scope.cancel()
-
     # -- the conversation ---------------------------------------------------------------
 
     async def _converse(self) -> None:
@@ -127,9 +89,9 @@ class Http1Connection:
             if answer is None:
                 return
             await answer
-            if self.wire.must_close and not self._left:
+            if self.wire.must_close and not self.left:
                 await self._say_goodbye()
-            if self.wire.must_close or self._left:
+            if self.wire.must_close or self.left:
                 return
             self._served += 1
             self.wire.next_cycle()
@@ -235,34 +197,9 @@ class Http1Connection:
             if self.wire.buffered > self.service.limits.max_unread_bytes:
                 logger.debug("%s: sent too much while being answered", self.transport.peer)
                 break
-        self._left = True
+        self.left = True
         exchange.scope.cancel()
-
-    # -- bytes --------------------------------------------------------------------------
-
-    async def receive(self) -> bytes:
-        """Return what the client sends; b"" when it has left in whatever way."""
-        await trio.lowlevel.checkpoint()
-        try:
-            while (data := self.transport.receive()) is None:
-                await self.transport.wait_readable()
-        except Broken as error:
-            logger.debug("%s: %s", self.transport.peer, error)
-            return b""
-        return data
 
     def _send(self, data: bytes) -> None:
         if data:
             self.outbox.write(data)
-
-    async def _say_goodbye(self) -> None:
-        await self.outbox.drained()
-        self.transport.send_eof()
-        with trio.move_on_after(LINGER_SECONDS):
-            while await self.receive():
-                pass
-
-    def _break_off(self, error: Broken) -> None:
-        self.service.connection_broke(self.transport.peer, error)
-        self._left = True
-        self._scope.cancel()

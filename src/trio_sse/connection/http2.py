@@ -8,7 +8,7 @@ window, or for a follower that has to catch up.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import trio
 
@@ -17,11 +17,12 @@ from ..message import Request, Response
 from ..routes import STREAM_HEADERS, Decision, Follow, Handle
 from ..transport import Broken, Transport
 from ..wire.http2 import Asked, Gone, Happening, Http2, Left, Pong, RefusedStream, WindowOpened
+from .endpoint import Endpoint
 from .exchange import StreamClosed
 from .followers import Followers
 from .handler import run_handler
 from .http2_exchange import Http2Exchange
-from .outbox import Outbox
+from .pulse import Pulse
 from .service import Service
 
 __all__ = ["Http2Connection"]
@@ -30,22 +31,15 @@ logger = logging.getLogger("trio_sse.connection")
 
 CANCEL = 8  # RFC 9113, 7: "the stream is no longer needed"
 
-LINGER_SECONDS = 2.0
-"""How long to read on after GOAWAY, so that closing with unread input does not reset the
-connection before the client has read the last frames."""
 
-
-class Http2Connection:
+class Http2Connection(Endpoint):
     """Serves one transport until either side ends it."""
 
     def __init__(
         self, service: Service, transport: Transport, wire: Http2, first: bytes = b""
     ) -> None:
-        self.service = service
-        self.transport = transport
+        super().__init__(service, transport)
         self.wire = wire
-        self.outbox: Outbox
-        self.start_soon: Callable[..., None]
         self.followers = Followers(self)
         self.exchanges: dict[int, Http2Exchange] = {}
         """Streams that a handler answers, by id."""
@@ -55,30 +49,10 @@ class Http2Connection:
         """The most that the client has been willing to have under way."""
         self._window_opened: trio.Event | None = None
         self._first = first  # what was read to find out that it speaks HTTP/2
-        self._scope: trio.CancelScope
         self._reading = trio.CancelScope()
-        self._last_heard = self._idle_since = trio.current_time()
-        self._pinged: float | None = None
+        self._pulse = Pulse(service.limits, wire)
+        self._idle_since = trio.current_time()
         self._draining = False
-
-    async def run(self) -> None:
-        """Serve streams until the connection ends."""
-        async with trio.open_nursery() as nursery:
-            self._scope = nursery.cancel_scope
-            self.start_soon = nursery.start_soon
-            self.outbox = Outbox(
-                self.transport,
-                nursery.start_soon,
-                self.service.limits.write_timeout,
-                self._break_off,
-            )
-            self.wire.start()
-            try:
-                await self._converse()
-            finally:
-                self._stop_followers()
-                self.wire.close()
-            nursery.cancel_scope.cancel()
 
     def tick(self, now: float) -> None:
         """Look after everything that time brings: heartbeats, old streams, pings, idleness."""
@@ -88,26 +62,13 @@ class Http2Connection:
             exchange.tick(now)
         for refused in self.wire.overdue(now):
             self._take(refused)
-        self._feel_pulse(now)
+        if self._pulse.stopped(now, all_sent=self.outbox.clear):
+            self.service.counters.dropped += 1
+            logger.debug("%s: did not answer a PING", self.transport.peer)
+            self.cut_off()
         if not self.busy and now - self._idle_since >= limits.idle_timeout:
             self._reading.cancel()
         self.flush()
-
-    def _feel_pulse(self, now: float) -> None:
-        limits = self.service.limits
-        if not self.outbox.clear:
-            # A PING stands in the queue behind what is being sent, and the client's answer behind
-            # what it has to read. Until then `write_timeout` is what notices a dead peer.
-            if self._pinged is not None:
-                self._pinged = now
-        elif self._pinged is None:
-            if now - self._last_heard >= limits.ping_interval:
-                self._pinged = now
-                self.wire.ping()
-        elif now - self._pinged >= limits.ping_timeout:
-            self.service.counters.dropped += 1
-            logger.debug("%s: did not answer a PING", self.transport.peer)
-            self._scope.cancel()
 
     def drain(self) -> None:
         """End followers at once and announce the end; handlers may finish."""
@@ -129,21 +90,22 @@ class Http2Connection:
         answering = bool(self.exchanges) or bool(self.followers) or bool(self._unfinished)
         return answering or self.wire.uploads > 0
 
-    def cut_off(self) -> None:
-        """End the connection at once, without last words."""
-        self._scope.cancel()
-
     # -- reading ------------------------------------------------------------------------
 
     async def _converse(self) -> None:
-        client_is_there = True
-        with self._reading:
-            client_is_there = await self._read(self._first)
-        self._stop_followers()
-        self.stop_handlers()
-        self.wire.close()
-        if client_is_there:
-            await self._say_goodbye()
+        self.wire.start()
+        try:
+            with self._reading:
+                self.left = not await self._read(self._first)
+            self._stop_followers()
+            self.stop_handlers()
+            self.wire.close()
+            if not self.left:
+                self.flush()
+                await self._say_goodbye()
+        finally:
+            self._stop_followers()
+            self.wire.close()
 
     async def _read(self, data: bytes) -> bool:
         """Act on what the client sends; return False once it has left, True if we have to."""
@@ -159,10 +121,10 @@ class Http2Connection:
             if self.outbox.size > self.service.limits.max_unread_bytes:
                 # It sends and does not read the answers: nothing more is heard until it does.
                 await self.outbox.drained()
-            data = await self._receive()
+            data = await self.receive()
             if not data:
                 return False
-            self._last_heard = trio.current_time()
+            self._pulse.heard()
 
     def _take(self, happening: Happening) -> None:
         match happening:
@@ -181,23 +143,12 @@ class Http2Connection:
                 self.widest_window = max(self.widest_window, self.wire.connection_window)
                 self._wake_writers()
             case Pong():
-                self._pinged = None
+                self._pulse.answered()
 
     def _wake_writers(self) -> None:
         if self._window_opened is not None:
             self._window_opened.set()
             self._window_opened = None
-
-    async def _receive(self) -> bytes:
-        """Return what the client sends; b"" when it has left in whatever way."""
-        await trio.lowlevel.checkpoint()
-        try:
-            while (data := self.transport.receive()) is None:
-                await self.transport.wait_readable()
-        except Broken as error:
-            logger.debug("%s: %s", self.transport.peer, error)
-            return b""
-        return data
 
     # -- answering ----------------------------------------------------------------------
 
@@ -331,15 +282,3 @@ class Http2Connection:
             await self.outbox.drained()
         except Broken:
             raise StreamClosed("the client left") from None
-
-    async def _say_goodbye(self) -> None:
-        self.flush()
-        await self.outbox.drained()
-        self.transport.send_eof()
-        with trio.move_on_after(LINGER_SECONDS):
-            while await self._receive():
-                pass
-
-    def _break_off(self, error: Broken) -> None:
-        self.service.connection_broke(self.transport.peer, error)
-        self._scope.cancel()

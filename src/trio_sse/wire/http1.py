@@ -1,39 +1,32 @@
 """HTTP/1.0 and HTTP/1.1 over h11: bytes in, requests out; answers in, bytes out.
 
-Owns the reading of requests (their bodies included, within the limits), the framing of
-answers, and the question whether the connection may be used again. h11 does the grammar,
-`head` the rules that h11 leaves to its user.
+Owns the turns of the conversation, the framing of answers, and the question whether the
+connection may be used again. `http1_reading` reads a request.
 
-An h11 connection lives from the first byte of a request to the head of its answer, one for
-each request. A stream may run for hours, and there are tens of thousands of them, so none
-of h11's state is kept meanwhile: what the end of the answer will be is settled with its head.
-For the same reason payloads do not pass through here: `frame` is a plain function, and what
-it makes of a payload serves every connection that frames alike.
+A stream may run for hours, and there are tens of thousands of them, so nothing of the reading
+is kept meanwhile: what the end of the answer will be is settled with its head. For the same
+reason payloads do not pass through here: `frame` is a plain function, and what it makes of a
+payload serves every connection that frames alike.
 
-Refuses: tunnels (CONNECT), protocol upgrades (ignored, as RFC 9110, 7.8 allows), keep-alive
-for HTTP/1.0, and transfer codings other than chunked.
+Refuses: keep-alive for HTTP/1.0, and protocol upgrades (ignored, as RFC 9110, 7.8 allows).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Literal, cast
+from typing import Literal
 
 import h11
 
 from ..limits import Limits
 from ..message import Peer, Protocol, Request, Response
 from . import Refused
-from .head import body_too_large, read_head
+from .http1_reading import Http1Reading
 
 __all__ = ["Http1", "chunk", "identity"]
-
-# All that h11 makes of a request; it says so of nothing less than any event.
-_Event = h11.Request | h11.Data | h11.EndOfMessage
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
@@ -65,17 +58,13 @@ class Http1:
     """
 
     __slots__ = (
-        "_body",
         "_buffer",
         "_closing",
-        "_fed",
         "_frame",
-        "_h11",
-        "_head",
         "_limits",
         "_peer",
-        "_pending",
         "_phase",
+        "_reading",
         "_scheme",
         "_tail",
         "closed",
@@ -89,11 +78,7 @@ class Http1:
         self._peer = peer
         self._scheme = scheme
         self._buffer = bytearray()
-        self._h11: h11.Connection | None = None
-        self._fed = 0
-        self._head: Request | None = None
-        self._body = bytearray()
-        self._pending = b""
+        self._reading: Http1Reading | None = None
         self._phase = _Phase.READING
         self._frame: Callable[[bytes], bytes] = identity
         self._tail = b""
@@ -122,17 +107,20 @@ class Http1:
     @property
     def head_started(self) -> bool:
         """Whether `next_request` has seen part of a request head, and waits for the rest."""
-        return self._phase is _Phase.READING and self._h11 is not None and self._head is None
+        return self._phase is _Phase.READING and self._reading is not None and not self.in_body
 
     @property
     def in_body(self) -> bool:
         """Whether `next_request` has a request's head and waits for the rest of its body."""
         return self._phase is _Phase.READING and self._head is not None
 
+    @property
+    def _head(self) -> Request | None:
+        return None if self._reading is None else self._reading.head
+
     def pending(self) -> bytes:
         """Take what the protocol itself wants sent before the request is complete."""
-        pending, self._pending = self._pending, b""
-        return pending
+        return b"" if self._reading is None else self._reading.pending()
 
     def next_request(self) -> Request | Refused | None:
         """Return the next complete request, or why there is none, or None: more is needed.
@@ -141,16 +129,14 @@ class Http1:
         """
         if self._phase is not _Phase.READING:
             return None
-        if self._h11 is None:
+        if self._reading is None:
             # "SHOULD ignore at least one empty line received prior to the request-line"
             # (RFC 9112, 2.2): old clients end a form with one. h11 does not.
             del self._buffer[: len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))]
             if not self._buffer:
                 return None
-            # One less than the limit: h11 complains of more than this without a whole head,
-            # and `_feed` hands it at most the limit, so that a head may be just the limit.
-            self._h11 = h11.Connection(h11.SERVER, self._limits.max_header_bytes - 1)
-        outcome = self._read(self._h11)
+            self._reading = Http1Reading(self._limits, peer=self._peer, scheme=self._scheme)
+        outcome = self._reading.take(self._buffer, last=self.closed)
         if isinstance(outcome, Refused):
             self._give_up()
         elif outcome is not None:
@@ -162,66 +148,6 @@ class Http1:
         self._phase = _Phase.ASKED
         self._closing = True
         self._buffer.clear()
-
-    def _read(self, connection: h11.Connection) -> Request | Refused | None:
-        while True:
-            match event := self._next_event(connection):
-                case h11.Request():
-                    head = read_head(event, self._limits, peer=self._peer, scheme=self._scheme)
-                    if isinstance(head, Refused):
-                        return head
-                    self._head = head
-                case h11.Data():
-                    self._body += event.data
-                    if len(self._body) > self._limits.max_body_bytes:
-                        return body_too_large(self._limits)
-                case h11.EndOfMessage():
-                    self._buffer[:0] = connection.trailing_data[0]
-                    return replace(cast(Request, self._head), body=bytes(self._body))
-                case _:
-                    return event
-
-    def _next_event(self, connection: h11.Connection) -> _Event | Refused | None:
-        while True:
-            try:
-                event = connection.next_event()
-            except h11.RemoteProtocolError as error:
-                return self._grammar_refused(error)
-            if event is not h11.NEED_DATA:
-                return cast(_Event, event)
-            if not self._feed(connection):
-                return None
-
-    def _feed(self, connection: h11.Connection) -> bool:
-        """Give h11 more of what is buffered; False when there is nothing more to give."""
-        # h11 checks the size of a head only while it lacks the end, so no more than what a
-        # head may have is ever in its hands.
-        room = self._limits.max_header_bytes - (self._fed if self._head is None else 0)
-        piece = bytes(self._buffer[:room])
-        if not piece and not self.closed:
-            if connection.they_are_waiting_for_100_continue:
-                self._pending += connection.send(
-                    h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[])
-                )
-            return False
-        del self._buffer[:room]
-        self._fed += len(piece)
-        connection.receive_data(piece)
-        return True
-
-    # -- refusing ---------------------------------------------------------------------
-
-    def _grammar_refused(self, error: h11.RemoteProtocolError) -> Refused:
-        match error.error_status_hint:
-            case 431:
-                most = self._limits.max_header_bytes
-                return Refused(431, f"The request head is larger than {most} bytes.")
-            case 501:
-                return Refused(501, "No transfer coding but chunked is understood.")
-            case _:
-                # h11 quotes the bytes after ": b", which may be long and are the peer's.
-                what = str(error).partition(": b")[0]
-                return Refused(400, f"The request is malformed: {what}.")
 
     # -- answering --------------------------------------------------------------------
 
@@ -298,7 +224,8 @@ class Http1:
     ) -> tuple[h11.Connection, bytes]:
         if self._phase is not _Phase.ASKED:
             raise RuntimeError("there is no request to answer, or it has been answered")
-        connection = self._h11 or h11.Connection(h11.SERVER)
+        reading = self._reading
+        connection = h11.Connection(h11.SERVER) if reading is None else reading.h11
         if self.must_close:
             headers = (*headers, ("connection", "close"))
         return connection, connection.send(_response(status, headers))
@@ -307,9 +234,7 @@ class Http1:
         """Be rid of h11 and of the request, for as long as the answer takes."""
         self._closing = self._closing or last
         self._phase = phase
-        self._h11 = self._head = None
-        self._fed = 0
-        self._body = bytearray()
+        self._reading = None
 
 
 def _response(status: int, headers: Iterable[tuple[str, str]]) -> h11.Response:

@@ -1,0 +1,89 @@
+"""The server's end of a connection, whatever is spoken on it.
+
+Owns what both protocols need of a transport: the nursery of the connection, the way in, the
+way out, and what happens when either breaks. What is said is up to who builds on it.
+
+It is a base class, not a part: there are tens of thousands of connections, nearly all of
+them waiting in `receive`, and a part would be one more object for each of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import trio
+
+from ..transport import Broken, Transport
+from .outbox import Outbox
+from .service import Service
+
+__all__ = ["Endpoint"]
+
+logger = logging.getLogger("trio_sse.connection")
+
+LINGER_SECONDS = 2.0
+"""How long to read on after the last words, so that closing with unread input does not reset
+the connection before the client has read them (RFC 9112, 9.6). nginx waits 5 s."""
+
+
+class Endpoint(ABC):
+    """Serves one transport until either side ends it."""
+
+    __slots__ = ("_scope", "left", "outbox", "service", "start_soon", "transport")
+
+    def __init__(self, service: Service, transport: Transport) -> None:
+        self.service = service
+        self.transport = transport
+        self.outbox: Outbox
+        self.start_soon: Callable[..., None]
+        self.left = False
+        """The client is gone: nothing needs to be said any more."""
+        self._scope: trio.CancelScope
+
+    async def run(self) -> None:
+        """Serve the client until the connection ends."""
+        async with trio.open_nursery() as nursery:
+            self._scope = nursery.cancel_scope
+            self.start_soon = nursery.start_soon
+            self.outbox = Outbox(
+                self.transport,
+                nursery.start_soon,
+                self.service.limits.write_timeout,
+                self._break_off,
+            )
+            await self._converse()
+            nursery.cancel_scope.cancel()
+
+    @abstractmethod
+    async def _converse(self) -> None:
+        """Say and hear all that there is, until the end."""
+
+    def cut_off(self) -> None:
+        """End the connection at once, without last words."""
+        self._scope.cancel()
+
+    async def receive(self) -> bytes:
+        """Return what the client sends; b"" when it has left in whatever way."""
+        await trio.lowlevel.checkpoint()
+        try:
+            while (data := self.transport.receive()) is None:
+                await self.transport.wait_readable()
+        except Broken as error:
+            logger.debug("%s: %s", self.transport.peer, error)
+            return b""
+        return data
+
+    async def _say_goodbye(self) -> None:
+        """Send what is left to send, then the end of it, and let the client read it."""
+        await self.outbox.drained()
+        self.transport.send_eof()
+        with trio.move_on_after(LINGER_SECONDS):
+            while await self.receive():
+                pass
+
+    def _break_off(self, error: Broken) -> None:
+        self.service.connection_broke(self.transport.peer, error)
+        self.left = True
+        self._scope.cancel()
