@@ -19,7 +19,7 @@ __all__ = ["Headers", "Peer", "Protocol", "Request", "Response", "check_headers"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_A_VALUE = re.compile(r"[\0\r\n]|\A[ \t]|[ \t]\Z")
 
-Protocol = Literal["HTTP/1.0", "HTTP/1.1", "HTTP/2"]
+Protocol = Literal["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"]
 
 
 class Headers:

@@ -1,0 +1,223 @@
+"""The ASGI 3 callable: one instance serves the requests of one process, under one `Service`.
+
+Owns what ASGI asks of an application beside answers: the lifespan, refusing what we do not
+speak, and the graceful stop. It needs no lifespan itself, as frameworks that mount an application
+do not pass it on; whoever mounts it so calls `drain()` when the time has come.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+import trio
+
+from ..connection.handler import run_handler
+from ..connection.service import Service
+from ..event import encode
+from ..limits import Limits
+from ..message import Response
+from ..routes import Decision, Follow, Handle, Routes
+from .exchange import LAST_WORDS_SECONDS, AsgiExchange
+from .request import Receive, Scope, Send, read_body, request_of
+
+__all__ = ["Application", "ApplicationStatistics", "Lifespan"]
+
+logger = logging.getLogger("trio_sse.asgi")
+
+Lifespan = Callable[[], AbstractAsyncContextManager[object]]
+"""What to run around the time in which requests come: makes a block to be in."""
+
+DEFAULT_LIMITS = Limits()
+
+NOT_ON_TRIO = (
+    "trio_sse.asgi runs on Trio, and this server runs applications on something else. Hypercorn "
+    "has a worker for it: hypercorn --worker-class trio MODULE:APPLICATION"
+)
+
+NOT_STARTED = (
+    "this application has a lifespan of its own, which has not begun, or has ended. Whoever "
+    "mounts it must pass the ASGI lifespan on, or give it routes that need none"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationStatistics:
+    """What an application holds and has done."""
+
+    streams: int
+    """Event streams open now."""
+    requests: int
+    refused: int
+    """Requests whose body was too large or too late."""
+    failed: int
+    """Handlers and endpoints that raised."""
+    dropped: int
+    """Streams whose client took nothing in time."""
+
+
+class Application:
+    """Routes as an ASGI 3 application, for a server that runs on Trio.
+
+    `limits` counts as on our own server, but for what belongs to connections: they are the
+    server's. `lifespan` is an `@asynccontextmanager` function without arguments, entered before
+    the first request and left after the last: the place to open a hub, and to start tasks.
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        lifespan: Lifespan | None = None,
+    ) -> None:
+        self._service = Service(routes, limits)
+        self._lifespan: Lifespan = lifespan or nullcontext
+        self._is_open = self._lifespan is nullcontext
+        self._exchanges: dict[AsgiExchange, None] = {}
+        self._all_gone = trio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live through the server's life.
+
+        Raises RuntimeError for a request on something else than Trio.
+        """
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._live(receive, send)
+        elif not trio.lowlevel.in_trio_task():
+            raise RuntimeError(NOT_ON_TRIO)
+        elif not self._is_open:
+            raise RuntimeError(NOT_STARTED)
+        elif kind == "http":
+            await self._answer(scope, receive, send)
+        elif kind == "websocket":
+            # Before it is accepted the server makes a 403 of it (ASGI WebSocket, "Close").
+            await receive()
+            await send({"type": "websocket.close"})
+        else:
+            raise ValueError(f"trio_sse.asgi knows nothing of ASGI's {kind!r}")
+
+    async def drain(self) -> None:
+        """Stop gracefully; returns when it is done.
+
+        From now on requests are answered with 503. Followers are told when to come back and end,
+        handlers have `Limits.drain_timeout` seconds to finish. To be called while the server still
+        serves: Hypercorn says `lifespan.shutdown` when it has cut off everyone already.
+        """
+        self._service.draining = True
+        for exchange in list(self._exchanges):
+            if exchange.following:
+                exchange.stop()
+                # 10,000 of them at once would hold up everyone else.
+                await trio.lowlevel.checkpoint()
+        with trio.move_on_after(self._service.limits.drain_timeout):
+            await self._emptied()
+            return
+        for exchange in list(self._exchanges):
+            exchange.stop()
+        with trio.move_on_after(LAST_WORDS_SECONDS):
+            await self._emptied()
+
+    def statistics(self) -> ApplicationStatistics:
+        """Return counts as of now."""
+        counters = self._service.counters
+        return ApplicationStatistics(
+            streams=counters.open_streams,
+            requests=counters.requests,
+            refused=counters.refused,
+            failed=counters.failed,
+            dropped=counters.dropped,
+        )
+
+    # -- the server's life ----------------------------------------------------------------
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()  # lifespan.startup
+        if not trio.lowlevel.in_trio_task():
+            await send({"type": "lifespan.startup.failed", "message": NOT_ON_TRIO})
+            return
+        started = False
+        try:
+            async with self._lifespan():
+                started = self._is_open = True
+                await send({"type": "lifespan.startup.complete"})
+                await receive()  # lifespan.shutdown
+                await self.drain()
+        except Exception as error:
+            if started:
+                raise
+            logger.exception("The application could not start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        finally:
+            self._is_open = self._lifespan is nullcontext
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _emptied(self) -> None:
+        while self._exchanges:
+            self._all_gone = trio.Event()
+            await self._all_gone.wait()
+
+    # -- requests -----------------------------------------------------------------------
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service, request = self._service, request_of(scope)
+        body = await read_body(request.headers, receive, service.limits)
+        if body is None:
+            return
+        decision: Decision
+        if isinstance(body, Response):
+            service.counters.refused += 1
+            decision = body
+        else:
+            request = replace(request, body=body)
+            decision = service.decide(request)
+        exchange = AsgiExchange(
+            service, request, decision.headers, send, handled=isinstance(decision, Handle)
+        )
+        self._exchanges[exchange] = None
+        try:
+            await self._carry_out(decision, exchange, receive)
+        finally:
+            del self._exchanges[exchange]
+            if not self._exchanges:
+                self._all_gone.set()
+
+    async def _carry_out(
+        self, decision: Decision, exchange: AsgiExchange, receive: Receive
+    ) -> None:
+        if isinstance(decision, Response):
+            exchange.respond(decision)
+            await exchange.speak()
+        elif exchange.request.method == "HEAD":
+            exchange.open()
+            exchange.end()
+            await exchange.speak()
+        else:
+            self._service.stream_opened()
+            try:
+                await self._stream(decision, exchange, receive)
+            finally:
+                self._service.stream_closed()
+
+    async def _stream(
+        self, decision: Follow | Handle, exchange: AsgiExchange, receive: Receive
+    ) -> None:
+        async with trio.open_nursery() as watching:
+            watching.start_soon(exchange.watch, receive)
+            if isinstance(decision, Handle):
+                async with trio.open_nursery() as handling:
+                    handling.start_soon(run_handler, exchange, decision)
+                    await exchange.speak()
+            else:
+                cursor, opening = decision.hub.resume(decision.last_event_id)
+                exchange.open()
+                for event in opening:
+                    exchange.say_soon(encode(event))
+                selectors = decision.hub.selectors(decision.topics)
+                exchange.start_following(decision.hub, selectors, cursor)
+                await exchange.speak()
+            watching.cancel_scope.cancel()

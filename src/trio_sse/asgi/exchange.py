@@ -1,0 +1,316 @@
+"""A request that came by ASGI, and its answer: the third `Exchange`, beside HTTP/1.1 and HTTP/2.
+
+Everything that is said goes through one task, `speak`, which awaits the server's `send`; that
+is where a slow client is waited for. What is said comes from a handler, an event at a time, or
+from a hub: a follower is a cursor that is handed what is new while it has nothing to say, and
+otherwise reads the log when it has said the last. So a client holds one batch at most.
+
+ASGI has no word for cutting an answer off. Who returns without having ended it has the server
+close the connection on HTTP/1.1; on HTTP/2 there may be others on it, and Hypercorn (0.18) leaves
+the stream open for ever. There an answer that fails is ended like any other: an EventSource
+comes back all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from math import inf
+from typing import Any
+
+import trio
+
+from ..connection.exchange import HEARTBEAT, Exchange, StreamClosed
+from ..connection.service import Service
+from ..hub import Hub, Outlet, identity
+from ..message import Request, Response
+from .request import Receive, Send
+
+__all__ = ["AsgiExchange"]
+
+logger = logging.getLogger("trio_sse.connection")
+
+BATCH_BYTES = 64 * 1024
+"""What a straggler is sent at a time, as on our own server."""
+
+LAST_WORDS_SECONDS = 1.0
+"""How long a server that stops, or that could not say an event, is given for the end of it."""
+
+GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+"""How a server's `send` may say that the client has left (ASGI HTTP 2.4: OSError)."""
+
+
+class AsgiExchange(Exchange):
+    """An answer on its way to an ASGI server. `handled`: by a handler, not for a mere follower."""
+
+    __slots__ = (
+        "_aborted",
+        "_emptied",
+        "_handled",
+        "_head",
+        "_news",
+        "_outlet",
+        "_send",
+        "_sending",
+        "_speaking",
+        "_unsaid",
+        "left",
+    )
+
+    def __init__(
+        self,
+        service: Service,
+        request: Request,
+        headers: tuple[tuple[str, str], ...],
+        send: Send,
+        *,
+        handled: bool,
+    ) -> None:
+        super().__init__(service, request, headers)
+        self.left = False
+        """The client is gone: nothing needs to be said any more."""
+        self._send = send
+        self._handled = handled
+        self._head: dict[str, Any] | None = None
+        self._unsaid: list[bytes] = []
+        self._sending = False
+        self._aborted = False
+        self._news = trio.Event()
+        self._emptied = trio.Event()
+        self._speaking = trio.CancelScope()
+        self._outlet: AsgiOutlet | None = None
+
+    # -- what answers -------------------------------------------------------------------
+
+    def send_head(self, headers: Iterable[tuple[str, str]], opening: bytes) -> None:
+        self._begin(200, headers)
+        if self.request.method != "HEAD":
+            self._unsaid.append(opening)
+
+    async def write(self, payload: bytes) -> None:
+        # Before, not after: whoever is cancelled while waiting has sent nothing.
+        await trio.lowlevel.checkpoint()
+        while not (self.clear or self.left or self.ended):
+            await self._emptied.wait()
+        # Who is cancelled just when the wait is over is not told by the wait.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._refuse_if_over()
+        self.say_soon(payload)
+
+    def _refuse_if_over(self) -> None:
+        if self.left or self.ended:
+            raise StreamClosed("the stream is over")
+
+    def respond(self, response: Response) -> None:
+        if self.left or self.ended:
+            return
+        self.ended = True
+        bodiless = response.status in (204, 304)
+        length = () if bodiless else (("content-length", str(len(response.body))),)
+        self._begin(response.status, (*response.headers, *length))
+        if not bodiless and self.request.method != "HEAD":
+            self._unsaid.append(response.body)
+
+    async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
+        self._refuse_if_over()
+        self.start_following(hub, selectors, cursor)
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.stop_following()
+
+    def start_following(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
+        """Say from now on what the hub has."""
+        self.following = True
+        self._outlet = AsgiOutlet(self, hub, selectors, cursor)
+        self._news.set()
+
+    def stop_following(self) -> None:
+        """Take nothing more from the hub."""
+        self.following = False
+        if self._outlet is not None:
+            self._outlet.stop()
+            self._outlet = None
+
+    def end(self) -> None:
+        self.stop_following()
+        if not self.ended:
+            self.ended = True
+            if self.service.draining:
+                self._unsaid.append(self.service.farewell())
+            self._news.set()
+
+    def abort(self) -> None:
+        self.stop_following()
+        self.ended = self._aborted = True
+        self._news.set()
+
+    # -- what the application asks --------------------------------------------------------
+
+    def stop(self) -> None:
+        """End the stream, be it old or the server about to stop. A handler is cancelled first."""
+        if self._handled:
+            self.scope.cancel()
+        else:
+            self.end()
+
+    def say_soon(self, payload: bytes) -> None:
+        """Have bytes said after all that waits."""
+        self._unsaid.append(payload)
+        self._news.set()
+
+    @property
+    def clear(self) -> bool:
+        """True if nothing waits, and nothing is being said."""
+        return not (self._sending or self._unsaid)
+
+    async def watch(self, receive: Receive) -> None:
+        """Wait until the client leaves, and stop everything then."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._leave()
+
+    async def speak(self) -> None:
+        """Say what there is to say until the answer is over or the client has left."""
+        try:
+            with self._speaking:
+                await self._speak()
+        except trio.Cancelled:
+            # The server stops and grants no more time. What can still be said is when to return.
+            if self.opened and not (self.left or self.ended or self._sending):
+                with trio.CancelScope(shield=True, deadline=_soon()):
+                    await self._say(_body(self.service.farewell()))
+                    await self._say(_body(b"", more=False))
+            raise
+        finally:
+            self.stop_following()
+
+    # -- speaking -----------------------------------------------------------------------
+
+    async def _speak(self) -> None:
+        while not self.left:
+            self._look_at_the_clock()
+            if self._head is not None:
+                head, self._head = self._head, None
+                await self._say(head)
+            elif payload := self._take():
+                await self._say(_body(payload))
+            elif self.ended:
+                await self._say_end()
+                return
+            else:
+                await self._wait()
+
+    def _take(self) -> bytes:
+        if self._unsaid:
+            payload = b"".join(self._unsaid)
+            self._unsaid.clear()
+            return payload
+        return self._outlet.read() if self._outlet is not None else b""
+
+    async def _wait(self) -> None:
+        """Wait for something to say, or until the stream needs looking after."""
+        due = inf
+        if self.opened and not self.ended:
+            due = min(self.heard + self.service.limits.heartbeat, self.expires or inf)
+        self._news = trio.Event()
+        with trio.move_on_at(due):
+            await self._news.wait()
+
+    def _look_at_the_clock(self) -> None:
+        """End the stream if it is old enough; send a heartbeat if it was silent."""
+        if not self.opened or self.ended:
+            return
+        now = trio.current_time()
+        if self.expires is not None and now >= self.expires:
+            self.expires = None
+            self.stop()
+        elif now - self.heard >= self.service.limits.heartbeat and not self._unsaid:
+            self._unsaid.append(HEARTBEAT)
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        limit = self.service.limits.write_timeout
+        self._sending = True
+        with trio.move_on_after(limit) as timer:
+            try:
+                await self._send(message)
+            except GONE:
+                self._leave()
+        if timer.cancelled_caught:
+            logger.debug("%s: took nothing for %g s", self.request.peer, limit)
+            self.service.counters.dropped += 1
+            # What came of the message nobody knows, so nothing may follow it.
+            self._unsaid.clear()
+            self._handled = False
+            self.abort()
+            self.scope.cancel()
+        self._sending = False
+        self.heard = trio.current_time()
+        if self.clear:
+            self._emptied.set()
+            self._emptied = trio.Event()
+
+    async def _say_end(self) -> None:
+        if self._aborted and self.request.protocol in ("HTTP/1.0", "HTTP/1.1"):
+            return
+        with trio.move_on_after(LAST_WORDS_SECONDS if self._aborted else inf):
+            await self._say(_body(b"", more=False))
+
+    def _leave(self) -> None:
+        self.left = True
+        self.scope.cancel()
+        self._speaking.cancel()
+        self._emptied.set()
+
+    def _begin(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        # Names in lower case (ASGI HTTP, "Response Start"). The server adds Date and framing.
+        fields = [(name.lower().encode(), value.encode()) for name, value in headers]
+        self._head = {"type": "http.response.start", "status": status, "headers": fields}
+        self._news.set()
+
+
+class AsgiOutlet(Outlet):
+    """One follower: handed what is new while its exchange is clear, else a reader of the log."""
+
+    __slots__ = ("_exchange", "_hub")
+
+    def __init__(
+        self, exchange: AsgiExchange, hub: Hub, selectors: frozenset[str], cursor: int
+    ) -> None:
+        super().__init__(selectors, identity, cursor)
+        self._exchange = exchange
+        self._hub = hub
+
+    def stop(self) -> None:
+        """Receive no more."""
+        self._hub.leave(self)
+
+    def read(self) -> bytes:
+        """Return what comes next in the log; at its head nothing, and from then on be live."""
+        if self.audience is not None:
+            return b""
+        payload, self.cursor = self._hub.read(self.selectors, self.cursor, max_bytes=BATCH_BYTES)
+        if not payload:
+            self._hub.join(self)
+        return payload
+
+    def deliver(self, framed: bytes, stop: int) -> None:
+        if self._exchange.clear:
+            self.cursor = stop
+            self._exchange.say_soon(framed)
+        else:
+            self._hub.leave(self)  # Its exchange reads on when it has said what it has.
+
+    def cut_off(self) -> None:
+        self._exchange.abort()
+
+    def __len__(self) -> int:
+        return 1
+
+
+def _body(payload: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": payload, "more_body": more}
+
+
+def _soon() -> float:
+    return trio.current_time() + LAST_WORDS_SECONDS
