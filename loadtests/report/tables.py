@@ -1,0 +1,136 @@
+"""The figures of a run as rows of text, the same for Markdown and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..charts.numbers import count, digits, duration, part, size
+from .judging import Verdict, verdict
+from .runs import Latencies, Run, Variant
+
+__all__ = ["Table", "distributions", "ramp", "summary"]
+
+NONE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A head and rows; the first column names the row."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def summary(run: Run) -> Table:
+    """One row a variant: what a reader wants to know first."""
+    return Table(
+        (
+            "variant",
+            "clients",
+            "events",
+            "deliveries",
+            "p50",
+            "p99",
+            "max",
+            "p99 in the application",
+            "last client, median",
+            "CPU a delivery",
+            "memory a subscriber",
+            "faults",
+            "outcome",
+        ),
+        [_summary_row(variant) for variant in run.variants],
+    )
+
+
+def _summary_row(variant: Variant) -> list[str]:
+    if variant.raw is None:
+        return [variant.name, count(variant.users), *[NONE] * 10, verdict(variant).value]
+    kernel, application = variant.kernel, variant.application
+    publisher = variant.measured.get("publisher") or {}
+    last, cpu = variant.last_client, variant.server("cpu_us_per_delivery")
+    published = publisher.get("published")
+    return [
+        variant.name,
+        count(variant.measured.get("connected", variant.users)),
+        count(len(variant.events) if published is None else published),
+        count(variant.deliveries),
+        duration(kernel.at(0.5)) if kernel else NONE,
+        duration(kernel.at(0.99)) if kernel else NONE,
+        duration(kernel.highest) if kernel else NONE,
+        duration(application.at(0.99)) if application else NONE,
+        duration(last) if last is not None else NONE,
+        f"{digits(cpu)} µs" if cpu is not None and variant.deliveries else NONE,
+        memory(variant),
+        ", ".join(f"{count(n)} {name}" for name, n in variant.faults.items()) or "none",
+        verdict(variant).value,
+    ]
+
+
+def memory(variant: Variant) -> str:
+    """Say what a subscriber costs the server: resident, and in the kernel."""
+    resident, kernel = variant.server("rss_per_subscriber"), variant.server("kernel_per_subscriber")
+    if resident is None:
+        return NONE
+    return size(resident) if kernel is None else f"{size(resident)} + {size(kernel)} kernel"
+
+
+def distributions(run: Run) -> Table | None:
+    """Every distribution in full, for those who want the digits; None if there is not one."""
+    rows = []
+    for variant in run.measured:
+        for name, found in (
+            ("latency, kernel", variant.kernel),
+            ("latency, application", variant.application),
+            ("connecting", variant.distribution("connect")),
+            ("first event", variant.distribution("first_event")),
+            ("recovery", variant.distribution("recovery")),
+        ):
+            if found:
+                rows.append([variant.name, name, count(found.count), *_percentiles(found)])
+    head = ("variant", "what", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max")
+    return Table(head, rows) if rows else None
+
+
+def _percentiles(found: Latencies) -> list[str]:
+    written = [
+        # Of fewer than a thousand, the last thousandth is not known.
+        duration(found.at(p)) if round(found.count * (1 - p), 6) >= 1 else NONE
+        for p in (0.5, 0.9, 0.99, 0.999, 0.9999)
+    ]
+    return [*written, duration(found.highest)]
+
+
+def ramp(run: Run) -> Table | None:
+    """One row a step of a ramp; None if there was none."""
+    rows = []
+    for variant in run.measured:
+        for step in variant.steps:
+            lasts = sorted(event.last for event in step.events)
+            known = step.kernel
+            rows.append(
+                [
+                    variant.name,
+                    count(step.users),
+                    count(len(step.events)),
+                    duration(known.at(0.5)) if known else NONE,
+                    duration(known.at(0.99)) if known else NONE,
+                    duration(known.highest) if known else NONE,
+                    duration(lasts[len(lasts) // 2]) if lasts else NONE,
+                    _busy(variant, step.begin, step.end),
+                ]
+            )
+    head = ("variant", "clients", "events", "p50", "p99", "max", "last client, median")
+    return Table((*head, "server busy"), rows) if rows else None
+
+
+def _busy(variant: Variant, begin: float, end: float) -> str:
+    used = variant.cpu_between(begin, end)
+    return NONE if used is None or end <= begin else f"{part(used / (end - begin))}"
+
+
+def describe(outcomes: Sequence[Verdict]) -> str:
+    """Count verdicts: 3 passed, 1 failed."""
+    counted = [(kind.value, outcomes.count(kind)) for kind in Verdict if kind in outcomes]
+    return ", ".join(f"{number} {name}" for name, number in counted)
