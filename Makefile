@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types format bench bench-quick bench-peers soak demo screenshot clean
+.PHONY: help test lint types format bench bench-quick bench-peers report soak demo screenshot clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ bench-quick: $(READY) ## the same with small numbers, in less than a minute
 
 bench-peers: $(READY) ## the same of other servers, in an environment of their own
 	$(BIN)/python -m loadtests.bench --peers $(ARGS)
+
+report: $(READY) ## rebuild the reports of all runs from their raw data, and results/README.md
+	$(BIN)/python -m loadtests.report $(ARGS)
 
 soak: $(READY) ## ten minutes of clients that come, stall and leave; nothing may be left behind
 	$(BIN)/python -m loadtests.soak $(ARGS)

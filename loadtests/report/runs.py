@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
 __all__ = ["Event", "Latencies", "Run", "Step", "Unreadable", "Variant", "read"]
 
@@ -29,7 +29,7 @@ class Latencies:
 
     def __init__(self, encoded: str | None) -> None:
         self._values: list[int] = []
-        self._counts: list[int] = []  # up to and including the value
+        self._counts: list[int] = []  # how many are not longer than the value
         if encoded:
             histogram = HdrHistogram.decode(encoded)
             for item in histogram.get_recorded_iterator():
@@ -91,6 +91,7 @@ class Variant:
         self.problems: list[str] = manifest.get("problems") or []
         self.skipped: str | None = manifest.get("skipped")
         self.settings: dict[str, Any] = manifest.get("settings") or {}
+        self.rate: float = manifest.get("rate") or 0.0
         self.raw: dict[str, Any] | None = raw
 
     @property
@@ -133,13 +134,13 @@ class Variant:
 
     @property
     def begin(self) -> float:
-        """When measuring began."""
-        return float(self.measured["measured_from"])
+        """When measuring began; if it never did, when the run began."""
+        return float(self.measured.get("measured_from") or self.measured.get("start") or 0.0)
 
     @property
     def seconds(self) -> float:
         """For how long was measured."""
-        return float(self.measured["measured_to"]) - self.begin
+        return float(self.measured.get("measured_to") or self.begin) - self.begin
 
     @property
     def deliveries(self) -> int:
@@ -165,8 +166,8 @@ class Variant:
             if number and not (name == "gap" and expects_gap)
         }
 
-    def server(self, figure: str) -> float | None:
-        """Return a figure of the server: cpu_us_per_delivery, rss_per_subscriber, …"""
+    def cost(self, figure: str) -> float | None:
+        """Return what the server took: cpu_us_per_delivery, rss_per_subscriber, …"""
         value = (self.measured.get("server") or {}).get(figure)
         return None if value is None else float(value)
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..charts.numbers import count, digits, duration, part, size
-from .judging import Verdict, verdict
+from .judging import verdict
 from .runs import Latencies, Run, Variant
 
-__all__ = ["Table", "distributions", "ramp", "summary"]
+__all__ = ["Table", "distributions", "memory", "ramp", "settings", "summary"]
 
 NONE = "-"
 
@@ -49,7 +49,7 @@ def _summary_row(variant: Variant) -> list[str]:
         return [variant.name, count(variant.users), *[NONE] * 10, verdict(variant).value]
     kernel, application = variant.kernel, variant.application
     publisher = variant.measured.get("publisher") or {}
-    last, cpu = variant.last_client, variant.server("cpu_us_per_delivery")
+    last, cpu = variant.last_client, variant.cost("cpu_us_per_delivery")
     published = publisher.get("published")
     return [
         variant.name,
@@ -70,7 +70,7 @@ def _summary_row(variant: Variant) -> list[str]:
 
 def memory(variant: Variant) -> str:
     """Say what a subscriber costs the server: resident, and in the kernel."""
-    resident, kernel = variant.server("rss_per_subscriber"), variant.server("kernel_per_subscriber")
+    resident, kernel = variant.cost("rss_per_subscriber"), variant.cost("kernel_per_subscriber")
     if resident is None:
         return NONE
     return size(resident) if kernel is None else f"{size(resident)} + {size(kernel)} kernel"
@@ -130,7 +130,11 @@ def _busy(variant: Variant, begin: float, end: float) -> str:
     return NONE if used is None or end <= begin else f"{part(used / (end - begin))}"
 
 
-def describe(outcomes: Sequence[Verdict]) -> str:
-    """Count verdicts: 3 passed, 1 failed."""
-    counted = [(kind.value, outcomes.count(kind)) for kind in Verdict if kind in outcomes]
-    return ", ".join(f"{number} {name}" for name, number in counted)
+def settings(run: Run) -> Table | None:
+    """What each variant was run with; None if nothing was written down."""
+    rows = [
+        [variant.name, ", ".join(f"{name} {value}" for name, value in variant.settings.items())]
+        for variant in run.variants
+        if variant.settings
+    ]
+    return Table(("variant", "settings"), rows) if rows else None

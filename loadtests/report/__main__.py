@@ -1,0 +1,76 @@
+"""The command: makes the reports of runs, and the index of all of them.
+
+    python -m loadtests.report [FOLDER ...]
+
+Without a folder, those of all runs under results/. With folders outside of results/, the index
+there is left alone. Ends with 1 if a folder could not be read, and says why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..bench.subjects import ROOT
+from . import html, index, markdown
+from .document import report
+from .runs import Run, Unreadable, read
+
+__all__ = ["main"]
+
+
+def main(argv: list[str], results: Path = ROOT / "results") -> int:
+    """Make them; prints the path of each."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.report", description=__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="of a run")
+    folders: list[Path] = parser.parse_args(argv).folders
+    there = _folders(results, "manifest.json")
+    failed = False
+    for folder in folders or there:
+        try:
+            print(write(read(folder)))
+        except Unreadable as reason:
+            print(reason, file=sys.stderr)
+            failed = True
+    ours = {folder.resolve() for folder in there}
+    if not folders or any(folder.resolve() in ours for folder in folders):
+        print(write_index(results))
+    return 1 if failed else 0
+
+
+def write(run: Run) -> Path:
+    """Write the report of a run beside its data, and remove charts it no longer has."""
+    document = report(run)
+    files = markdown.figures(document)
+    for old in run.folder.glob("*.svg"):
+        if old.name not in files:
+            old.unlink()
+    for name, content in files.items():
+        (run.folder / name).write_text(content)
+    (run.folder / "report.html").write_text(html.written(document))
+    page = run.folder / "report.md"
+    page.write_text(markdown.written(document))
+    return page
+
+
+def write_index(results: Path) -> Path:
+    """Write the index of all runs that can be read."""
+    runs = []
+    for folder in _folders(results, "manifest.json"):
+        try:
+            runs.append(read(folder))
+        except Unreadable as reason:
+            print(f"Not in the index: {reason}", file=sys.stderr)
+    benchmarks = [index.benchmark(folder) for folder in _folders(results, "bench.json")]
+    page = results / "README.md"
+    page.write_text(index.written(runs, benchmarks))
+    return page
+
+
+def _folders(results: Path, file: str) -> list[Path]:
+    return sorted(found.parent for found in results.glob(f"*/{file}"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

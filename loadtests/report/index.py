@@ -1,0 +1,110 @@
+"""results/README.md: all runs, with the newest comparison on top and the newest runs first.
+
+Runs of the benchmark are listed with what their bench.json holds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..bench.figures import Figure, Goal
+from .judging import outcome
+from .markdown import table, text
+from .runs import Run
+from .tables import summary
+
+__all__ = ["Benchmark", "benchmark", "written"]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A folder of the fan-out benchmark."""
+
+    folder: Path
+    told: str
+
+
+def benchmark(folder: Path) -> Benchmark:
+    """Read what a run of the benchmark says of itself."""
+    content = json.loads((folder / "bench.json").read_text())
+    rows = content["rows"]
+    judged = [
+        (row["name"], figure.meets(goal))
+        for row in rows
+        for figure in map(_figure, row["figures"])
+        for goal in figure.goals
+    ]
+    short = dict.fromkeys(name for name, met in judged if not met)
+    missing = sum(row["not_measured"] is not None for row in rows)
+    faulty = sum(bool(row["faults"]) for row in rows)
+    told = [f"{len(rows) - missing} of {len(rows)} rows measured"]
+    if judged:
+        met = f"{sum(met for _, met in judged)} of {len(judged)} goals met"
+        told.append(f"{met} (missed in: {', '.join(short)})" if short else met)
+    told.append(f"{faulty} rows with faults" if faulty else "no client saw a fault")
+    told += ["the machine was busy"] if any("busy" in w for w in content["warnings"]) else []
+    return Benchmark(folder, "; ".join(told))
+
+
+def _figure(content: dict[str, object]) -> Figure:
+    goals = content.pop("goals")
+    assert isinstance(goals, list)
+    return Figure(**content, goals=tuple(Goal(**goal) for goal in goals))  # type: ignore[arg-type]
+
+
+def written(runs: list[Run], benchmarks: list[Benchmark]) -> str:
+    """Return the text of the index."""
+    lines = [
+        "# Results",
+        "",
+        "Runs of the load tests and of the benchmark, as they came out. Each folder holds its raw "
+        "data, and what `make report` makes from that: `report.md`, and `report.html`, the same as "
+        "one page to download and open.",
+    ]
+    ordered = sorted(runs, key=lambda run: (run.date, run.folder.name), reverse=True)
+    newest = next((run for run in ordered if run.scenario.startswith("compare")), None)
+    if newest is not None:
+        lines += [
+            "",
+            f"## {text(newest.title)}",
+            "",
+            f"The newest comparison, of {_day(newest.date)}. {outcome(newest)} "
+            f"[The report]({newest.folder.name}/report.md) has charts and all figures.",
+            "",
+            *table(summary(newest)),
+        ]
+    if ordered:
+        rows = [
+            [
+                f"[{_day(run.date)}]({run.folder.name}/report.md)",
+                text(run.scenario),
+                text(run.title),
+                text(outcome(run)),
+            ]
+            for run in ordered
+        ]
+        lines += ["", "## Load tests", "", *_linked(("run", "scenario", "what", "outcome"), rows)]
+    if benchmarks:
+        rows = [
+            [f"[{_name(each.folder)}]({each.folder.name}/bench.md)", text(each.told)]
+            for each in sorted(benchmarks, key=lambda each: each.folder.name, reverse=True)
+        ]
+        lines += ["", "## Benchmark", "", "Made by `make bench` and `make bench-peers`."]
+        lines += ["", *_linked(("run", "outcome"), rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _linked(head: tuple[str, ...], rows: list[list[str]]) -> list[str]:
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
+
+
+def _day(date: str) -> str:
+    return date[:10]
+
+
+def _name(folder: Path) -> str:
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)-bench-(.*)", folder.name)
+    return f"{found[1]}, {found[2].replace('-', ' ')}" if found else folder.name

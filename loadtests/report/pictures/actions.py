@@ -1,0 +1,40 @@
+"""What was done to a run while it went on, as marks along its time."""
+
+from __future__ import annotations
+
+import re
+
+from ...charts import Mark
+from ...charts.numbers import count
+from ..runs import Variant
+
+__all__ = ["marks"]
+
+
+def marks(variant: Variant, *, short: bool = False) -> list[Mark]:
+    """Return the scripted actions, in seconds since measuring began; `short` without its bounds."""
+    found = [] if short else [Mark(0.0, "measuring begins")]
+    found += [
+        Mark(step.begin - variant.begin, f"{count(step.users)} clients") for step in variant.steps
+    ]
+    if burst := _matched(variant, "burst", r"(\d+)@([\d.]+)"):
+        found.append(Mark(float(burst[1]), f"burst of {count(int(burst[0]))} events"))
+    if stall := _matched(variant, "stall", r"(\d+)@([\d.]+):([\d.]+)"):
+        begin, seconds = float(stall[1]), float(stall[2])
+        found.append(Mark(begin, f"{count(int(stall[0]))} clients stop reading"))
+        found.append(Mark(begin + seconds, "they read again"))
+    for setting, name in (
+        ("drop_all_at", "all clients dropped"),
+        ("restart_at", "server restarted"),
+    ):
+        if at := _matched(variant, setting, r"([\d.]+)"):
+            found.append(Mark(float(at[0]), name))
+    return found
+
+
+def _matched(variant: Variant, setting: str, pattern: str) -> tuple[str, ...] | None:
+    """Return the parts of a setting, written as on Locust's command line."""
+    settings = variant.settings
+    value = settings.get(setting, settings.get(setting.replace("_", "-")))
+    found = re.fullmatch(pattern, str(value)) if value else None
+    return found.groups() if found else None

@@ -1,0 +1,218 @@
+"""Reports of load tests say what the data says, first of all what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import load_runs
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
+
+from loadtests.report.__main__ import main  # noqa: E402
+
+
+def reported(results: Path, folder: Path) -> str:
+    """The Markdown that is made of a folder, without the backslashes."""
+    assert main([], results) == 0
+    return (folder / "report.md").read_text().replace("\\", "")
+
+
+def row(text: str, name: str) -> str:
+    """The row of the summary about a variant."""
+    return next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+
+
+def files(results: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(results)): path.read_bytes()
+        for path in sorted(results.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_planted_figures_stand_in_the_summary(tmp_path: Path) -> None:
+    text = reported(tmp_path, load_runs.steady(tmp_path))
+    summary = row(text, "trio-sse, HTTP/1.1")
+    for figure in ("30,000", "120", "3.60 million", "155 ms", "341 ms", "310 ms", "9.39 µs"):
+        assert f" {figure} |" in summary
+    assert "3.03 KiB + 2.25 KiB kernel" in summary
+    assert "| none | passed |" in summary
+
+
+def test_the_first_chart_says_when_the_last_client_was_served(tmp_path: Path) -> None:
+    text = reported(tmp_path, load_runs.steady(tmp_path))
+    assert "The last of 30,000 clients was served 310 ms after an event was due (median)" in text
+
+
+def test_a_run_that_went_well_says_so_and_warns_of_nothing(tmp_path: Path) -> None:
+    text = reported(tmp_path, load_runs.steady(tmp_path))
+    assert "**Every client received every event, once and in order.**" in text
+    assert "Before you believe" not in text
+
+
+def test_what_failed_was_skipped_or_is_in_doubt_is_said_before_the_charts(tmp_path: Path) -> None:
+    text = reported(tmp_path, load_runs.compare(tmp_path))
+    before = text[: text.index("![")]
+    assert "1 of 8 variants failed; 1 of 8 were skipped; some times are in doubt" in before
+    assert "The server was killed after 41 s." in before
+    assert "Only 29,876 of 30,000 clients were connected." in before
+    assert "client 17: event 40 is followed by 43" in before
+    assert "this Hypercorn ends an HTTP/2 stream after 5 s" in before
+    assert "A client process was busy 93 % of the time" in before
+    assert "The machine is busy (load 1.34)" in before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"piled_reads": 90_000}, "2.5 % of the reads held more than one event"),
+        ({"publisher": {"published": 120, "late_max_us": 400_000, "errors": 2}}, "late by up to"),
+        ({"faults": {"reordered": 3}}, "Clients found events wrong: 3 reordered."),
+        ({"connected": 29_999}, "Only 29,999 of 30,000 clients were connected."),
+        ({"deliveries": 3_599_999}, "1 of 3.60 million deliveries are missing."),
+    ],
+    ids=["piled reads", "late publisher", "faults", "not connected", "missing"],
+)
+def test_each_reason_not_to_believe_a_figure_is_said(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    spoilt = [(load_runs.variant("trio-sse, HTTP/1.1"), load_runs.run(**changes))]
+    text = reported(tmp_path, load_runs.folder(tmp_path, "2026-01-01-steady-x", spoilt))
+    assert said in text[: text.index("![")]
+
+
+def test_a_gap_is_no_fault_where_it_was_expected(tmp_path: Path) -> None:
+    raw = load_runs.run(faults={"gap": 30_000})
+    for number, settings in enumerate(({}, {"expect_gap": True})):
+        variant = load_runs.variant("trio-sse, HTTP/1.1", settings=settings)
+        folder = load_runs.folder(tmp_path, f"2026-01-0{number + 1}-restart-x", [(variant, raw)])
+        failed = "failed" in row(reported(tmp_path, folder), "trio-sse, HTTP/1.1")
+        assert failed is (not settings)
+
+
+def test_titles_do_not_praise_what_failed(tmp_path: Path) -> None:
+    fast, slow = load_runs.run(1_000, faults={"lost": 7}), load_runs.run(310_000)
+    folder = load_runs.folder(
+        tmp_path,
+        "2026-01-01-compare-x",
+        [
+            (load_runs.variant("loses, HTTP/1.1"), fast),
+            (load_runs.variant("trio-sse, HTTP/1.1"), slow),
+        ],
+    )
+    titles = re.findall(r"!\[(.*)\]\((?!timeline)", reported(tmp_path, folder))
+    assert titles
+    assert not [title for title in titles if "loses" in title]
+
+
+def test_links_of_reports_and_index_point_to_files_that_exist(tmp_path: Path) -> None:
+    for scenario in (load_runs.steady, load_runs.ramp, load_runs.storm, load_runs.compare):
+        scenario(tmp_path)
+    assert main([], tmp_path) == 0
+    for page in tmp_path.rglob("*.md"):
+        targets = re.findall(r"\]\(([^)]+)\)", page.read_text())
+        assert targets
+        for target in targets:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_no_chart_is_left_over_from_an_earlier_report(tmp_path: Path) -> None:
+    folder = load_runs.steady(tmp_path)
+    (folder / "older.svg").write_text("<svg/>")
+    text = reported(tmp_path, folder)
+    assert {path.name for path in folder.glob("*.svg")} == set(re.findall(r"\]\((.*svg)\)", text))
+
+
+def test_the_same_data_makes_the_same_bytes(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "other"):
+        results = tmp_path / name
+        for scenario in (load_runs.ramp, load_runs.storm, load_runs.compare):
+            scenario(results)
+        assert main([], results) == 0
+        made.append(files(results))
+    assert main([], results) == 0
+    assert made[0] == made[1] == files(results)
+
+
+class Requests(HTMLParser):
+    """Collects what a page would ask others for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [v for name, v in attrs if name in {"src", "href", "srcset"} and v]
+        if tag in {"script", "iframe", "object", "embed"}:
+            self.found.append(tag)
+
+
+def test_the_page_asks_for_nothing(tmp_path: Path) -> None:
+    folder = load_runs.compare(tmp_path)
+    reported(tmp_path, folder)
+    page = (folder / "report.html").read_text()
+    requests = Requests()
+    requests.feed(page)
+    assert requests.found == ["data:,"]
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_what_the_data_says_cannot_become_markup(tmp_path: Path) -> None:
+    name = "<b>|x|</b>, HTTP/1.1"
+    folder = load_runs.folder(
+        tmp_path, "2026-01-01-steady-x", [(load_runs.variant(name), load_runs.run())]
+    )
+    assert main([], tmp_path) == 0
+    for file in folder.glob("report.*"):
+        assert "<b>" not in file.read_text().replace("\\<b", "")
+
+
+def test_the_index_begins_with_the_newest_comparison_and_goes_back_in_time(tmp_path: Path) -> None:
+    load_runs.compare(tmp_path, "2026-01-02-compare-older")
+    load_runs.compare(tmp_path)
+    load_runs.steady(tmp_path)
+    load_runs.folder(
+        tmp_path,
+        "2026-01-08-idle-newest",
+        [(load_runs.variant("trio-sse, HTTP/1.1"), load_runs.run())],
+    )
+    assert main([], tmp_path) == 0
+    text = (tmp_path / "README.md").read_text()
+    order = re.findall(r"\((.*?)/report\.md\)", text)
+    assert order == [
+        "2026-01-06-compare-servers",
+        "2026-01-08-idle-newest",
+        "2026-01-06-compare-servers",
+        "2026-01-03-steady-http1",
+        "2026-01-02-compare-older",
+    ]
+
+
+def test_the_index_of_the_committed_results_is_what_their_data_makes(tmp_path: Path) -> None:
+    results = ROOT / "results"
+    copy = tmp_path / "results"
+    for path in results.glob("*/*"):
+        if path.name in {"manifest.json", "raw.json.gz", "bench.json"}:
+            (copy / path.parent.name).mkdir(parents=True, exist_ok=True)
+            (copy / path.parent.name / path.name).write_bytes(path.read_bytes())
+    assert main([], copy) == 0
+    for name, content in files(copy).items():
+        assert (results / name).read_bytes() == content, f"{name}: run `make report`"
+
+
+def test_a_folder_without_a_run_is_said_and_the_others_are_still_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = load_runs.steady(tmp_path / "results")
+    assert main([str(tmp_path / "nothing"), str(good)], tmp_path / "results") == 1
+    assert "is not the folder of a run: there is no manifest.json" in capsys.readouterr().err
+    assert (good / "report.html").exists()
