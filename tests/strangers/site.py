@@ -58,6 +58,16 @@ class Site:
     release: trio.Event = field(default_factory=trio.Event)
     """Lets them end."""
 
+    def __post_init__(self) -> None:
+        self.routes.get("/tell", self.tell)
+        self.routes.post("/tell", self.tell)
+        self.routes.get("/count/{stop}", self.count)
+        self.routes.get("/hold", self.hold)
+        self.routes.get("/refused", self.refuse, eager=False)
+        self.routes.get("/fail", self.fail)
+        self.routes.get("/enough", lambda request: Response(204))
+        self.routes.get("/page", lambda request: Response.text(200, "A page."))
+
     @property
     def url(self) -> str:
         """The first address as a URL without a path."""
@@ -135,14 +145,6 @@ async def open_site(
     async with open_hub(max_events=max_events) as hub, trio.open_nursery() as nursery:
         site = Site(hub, Routes(cors))
         mount(site.routes, hub, publish_from=publish_from, limits=limits)
-        site.routes.get("/tell", site.tell)
-        site.routes.post("/tell", site.tell)
-        site.routes.get("/count/{stop}", site.count)
-        site.routes.get("/hold", site.hold)
-        site.routes.get("/refused", site.refuse, eager=False)
-        site.routes.get("/fail", site.fail)
-        site.routes.get("/enough", lambda request: Response(204))
-        site.routes.get("/page", lambda request: Response.text(200, "A page."))
         site.server = await nursery.start(serve, site.routes, list(binds) or Bind(port=0), limits)
         yield site
         nursery.cancel_scope.cancel()

@@ -180,7 +180,10 @@ class Application:
         )
         self._exchanges[exchange] = None
         try:
-            await self._carry_out(decision, exchange, receive)
+            if isinstance(body, Response):
+                await self._refuse(body, exchange, receive)
+            else:
+                await self._carry_out(decision, exchange, receive)
         finally:
             del self._exchanges[exchange]
             if not self._exchanges:
@@ -202,6 +205,13 @@ class Application:
                 await self._stream(decision, exchange, receive)
             finally:
                 self._service.stream_closed()
+
+    async def _refuse(self, response: Response, exchange: AsgiExchange, receive: Receive) -> None:
+        async with trio.open_nursery() as watching:
+            watching.start_soon(exchange.watch, receive)
+            exchange.refuse(response)
+            await exchange.speak()
+            watching.cancel_scope.cancel()
 
     async def _stream(
         self, decision: Follow | Handle, exchange: AsgiExchange, receive: Receive

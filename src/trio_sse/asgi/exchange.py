@@ -46,6 +46,7 @@ class AsgiExchange(Exchange):
     __slots__ = (
         "_aborted",
         "_emptied",
+        "_ending",
         "_handled",
         "_head",
         "_news",
@@ -53,6 +54,7 @@ class AsgiExchange(Exchange):
         "_send",
         "_sending",
         "_speaking",
+        "_unread",
         "_unsaid",
         "left",
     )
@@ -75,6 +77,9 @@ class AsgiExchange(Exchange):
         self._unsaid: list[bytes] = []
         self._sending = False
         self._aborted = False
+        self._ending = False
+        """The last of it is being said."""
+        self._unread: trio.Event | None = None
         self._news = trio.Event()
         self._emptied = trio.Event()
         self._speaking = trio.CancelScope()
@@ -110,6 +115,15 @@ class AsgiExchange(Exchange):
         self._begin(response.status, (*response.headers, *length))
         if not bodiless and self.request.method != "HEAD":
             self._unsaid.append(response.body)
+
+    def refuse(self, response: Response) -> None:
+        """As `respond`, to a request whose body has not been read: `watch` passes it over.
+
+        Hypercorn (0.18) waits for ever for who leaves more than a few pieces of a body with it,
+        and falls over all its connections when HTTP/2 brings a piece after the answer's end.
+        """
+        self._unread = trio.Event()
+        self.respond(response)
 
     async def follow(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
         self._refuse_if_over()
@@ -149,6 +163,8 @@ class AsgiExchange(Exchange):
 
     def stop(self) -> None:
         """End the stream, be it old or the server about to stop. A handler is cancelled first."""
+        if self._unread is not None:
+            self._unread.set()
         if self._handled:
             self.scope.cancel()
         else:
@@ -166,8 +182,9 @@ class AsgiExchange(Exchange):
 
     async def watch(self, receive: Receive) -> None:
         """Wait until the client leaves, and stop everything then."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        while (message := await receive())["type"] != "http.disconnect":
+            if self._unread is not None and not message.get("more_body", False):
+                self._unread.set()
         self._leave()
 
     async def speak(self) -> None:
@@ -251,6 +268,11 @@ class AsgiExchange(Exchange):
             self._emptied = trio.Event()
 
     async def _say_end(self) -> None:
+        if self._unread is not None:
+            over_http2 = self.request.protocol == "HTTP/2"
+            with trio.move_on_after(inf if over_http2 else self.service.limits.body_timeout):
+                await self._unread.wait()
+        self._ending = True
         if self._aborted and self.request.protocol in ("HTTP/1.0", "HTTP/1.1"):
             return
         with trio.move_on_after(LAST_WORDS_SECONDS if self._aborted else inf):
@@ -259,7 +281,12 @@ class AsgiExchange(Exchange):
     def _leave(self) -> None:
         self.left = True
         self.scope.cancel()
-        self._speaking.cancel()
+        if self._ending:
+            # A server says so too when it has taken the last, and may have something left to do:
+            # Hypercorn starts the timer of an idle connection, in this very call.
+            self._speaking.deadline = _soon()
+        else:
+            self._speaking.cancel()
         self._emptied.set()
 
     def _begin(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
