@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -98,6 +99,12 @@ async def test_a_lifespan_that_fails_later_ends_in_the_servers_hands() -> None:
 # -- where it cannot run ------------------------------------------------------------------
 
 
+def under_asyncio(call: Coroutine[Any, Any, None]) -> None:
+    """Run in a thread of its own: the browser tests keep a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, call).result()
+
+
 def test_under_asyncio_the_start_fails_with_a_sentence_that_says_how_to_run_it() -> None:
     said: list[dict[str, Any]] = []
 
@@ -107,7 +114,7 @@ def test_under_asyncio_the_start_fails_with_a_sentence_that_says_how_to_run_it()
     async def send(message: dict[str, Any]) -> None:
         said.append(message)
 
-    asyncio.run(hub()({"type": "lifespan"}, receive, send))
+    under_asyncio(hub()({"type": "lifespan"}, receive, send))
     [message] = said
     assert message["type"] == "lifespan.startup.failed"
     assert "hypercorn --worker-class trio" in message["message"]
@@ -118,7 +125,7 @@ def test_under_asyncio_without_a_lifespan_the_first_request_fails_with_that_sent
         raise AssertionError
 
     with pytest.raises(RuntimeError, match="hypercorn --worker-class trio"):
-        asyncio.run(application(page())(scope_of(), never, never))
+        under_asyncio(application(page())(scope_of(), never, never))
 
 
 async def test_a_websocket_is_refused_before_it_is_one() -> None:
