@@ -24,11 +24,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .bench import machine
-from .bench.children import ChildFailed
+from . import ROOT, machine
 from .bench.stage import QUICK, Site, Stage
-from .bench.subjects import ROOT, Swarm
+from .bench.subjects import Swarm
 from .payload import SIZE
+from .processes import ChildFailed
 
 __all__ = ["main"]
 
@@ -208,7 +208,7 @@ def _write(
     argv: list[str],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    described = machine.describe(argv) | {"command": " ".join(["python -m loadtests.soak", *argv])}
+    described = machine.describe(" ".join(["python -m loadtests.soak", *argv]))
     content = {"machine": described, "wrong": list(wrong)}
     (folder / "soak.json").write_text(json.dumps(content, indent=2) + "\n")
     lines = [

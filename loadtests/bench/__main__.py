@@ -19,14 +19,13 @@ from datetime import date
 from pathlib import Path
 from types import FrameType
 
-from . import machine
-from .children import ChildFailed
+from .. import ROOT, machine
+from ..processes import ChildFailed
 from .figures import CannotMeasure, Row
 from .peers import PEERS
 from .report import as_text, write
 from .rows import ROWS
 from .stage import FULL, QUICK, Site, Sizes, Stage
-from .subjects import ROOT
 
 __all__ = ["main"]
 
@@ -48,7 +47,10 @@ def main(argv: list[str]) -> int:
         rows = {name: row for name, row in rows.items() if name in options.only}
     # To unwind, so that the children are ended.
     signal.signal(signal.SIGTERM, _stop)
-    described, warnings = machine.describe(argv), machine.warnings()
+    described, warnings = (
+        machine.describe(" ".join(["python -m loadtests.bench", *argv])),
+        machine.warnings(),
+    )
     for warning in warnings:
         print(warning)
     try:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from .. import ROOT
 from ..payload import SIZE
 from .fanout import FanOut, faults, remarks, side_by_side
 from .figures import CannotMeasure, Figure, Row
 from .posting import Posting, free_port
 from .stage import Stage
-from .subjects import ROOT, Publisher
+from .subjects import Publisher
 
 __all__ = ["PEERS"]
 

@@ -9,12 +9,11 @@ import http.client
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from .. import payload
-from .children import Process, read_if_there
+from ..proc import members, read_if_there
+from ..processes import Process
 
 __all__ = ["Posting", "free_port"]
 
@@ -71,13 +70,10 @@ class Posting(Process):
     def resident(self) -> int:
         """Return the bytes of memory that its processes have of their own, and share."""
         total = 0
-        for rollup in Path("/proc").glob("[0-9]*/smaps_rollup"):
-            stat = read_if_there(rollup.parent / "stat")
-            if stat and int(stat.rpartition(")")[2].split()[2]) == self.pid:
-                fields: dict[str, Any] = dict(
-                    line.split(":", 1) for line in read_if_there(rollup).splitlines()[1:]
-                )
-                total += 1024 * int(fields["Pss"].split()[0])
+        for folder, _ in members(self.pid):
+            rollup = read_if_there(folder / "smaps_rollup").splitlines()[1:]
+            fields = dict(line.split(":", 1) for line in rollup)
+            total += 1024 * int(fields.get("Pss", "0").split()[0])
         return total
 
     def _post(self, data: str) -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from ..payload import SIZE
+from ..proc import available_bytes
 from .figures import CannotMeasure
 from .nchan import Nchan
 from .subjects import BareLoop, Swarm, TrioSse
@@ -172,10 +173,3 @@ class Stage:
         """Start load clients; `settings` are those of `loadtests.swarm`."""
         settings = {"port": port, "protocol": protocol, "streams": streams} | settings
         return self.start(Swarm(self._site.client_cpus, settings))
-
-
-def available_bytes() -> int:
-    """Return how much memory this machine has left."""
-    with open("/proc/meminfo") as file:
-        figures = dict(line.split(":") for line in file)
-    return 1024 * int(figures["MemAvailable"].split()[0])

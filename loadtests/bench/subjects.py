@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from .children import Child
+from .. import ROOT
+from ..processes import Child
 
-__all__ = ["ROOT", "BareLoop", "Publisher", "Swarm", "TrioSse"]
-
-ROOT = Path(__file__).parent.parent.parent
+__all__ = ["BareLoop", "Publisher", "Swarm", "TrioSse"]
 
 STARTUP_SECONDS = 30.0
 

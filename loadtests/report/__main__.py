@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..bench.subjects import ROOT
+from .. import ROOT
 from . import html, index, markdown
 from .document import report
 from .runs import Run, Unreadable, read

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...proc import kernel_bytes
 from ..figures import Figure, Goal, Row
 from ..stage import Stage
 
-__all__ = ["kernel_bytes", "memory"]
+__all__ = ["memory"]
 
 WARM_UP = 20
 """Connections made before memory is measured: what is needed once is not theirs."""
@@ -41,18 +42,3 @@ def _grow(stage: Stage, connections: int, settings: dict[str, Any]) -> tuple[flo
     opened = swarm.connect(connections)["opened"]
     rss = server.figures()["rss"] - before
     return rss / opened / 1024, (kernel_bytes() - kernel_before) / opened / 1024
-
-
-def kernel_bytes() -> int:
-    """Return what the kernel holds for all sockets of this machine: structures and buffers."""
-    with open("/proc/meminfo") as file:
-        figures = dict(line.split(":") for line in file)
-    slab = 1024 * int(figures["SUnreclaim"].split()[0])
-    return slab + socket_bytes()
-
-
-def socket_bytes() -> int:
-    """Return what is in TCP's buffers, on the whole machine."""
-    with open("/proc/net/sockstat") as file:
-        tcp = next(line for line in file if line.startswith("TCP:")).split()
-    return 4096 * int(tcp[tcp.index("mem") + 1])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from ...payload import SIZE
+from ...proc import socket_bytes
 from ..fanout import fan_out, faults, remarks
 from ..figures import CannotMeasure, Figure, Goal, Row
 from ..stage import Stage
 from ..subjects import Swarm, TrioSse
-from .memory import socket_bytes
 
 __all__ = ["stalled"]
 

@@ -14,11 +14,11 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .subjects import ROOT
+from . import ROOT
 
 __all__ = ["describe", "warnings"]
 
-PACKAGES = ("trio-sse", "trio", "h11", "h2", "hpack", "hyperframe")
+PACKAGES = ("trio-sse", "trio", "h11", "h2", "hpack", "hyperframe", "locust", "gevent", "hypercorn")
 
 SETTINGS = (
     "net/core/somaxconn",
@@ -32,11 +32,11 @@ ENOUGH_WAITING = 4_096
 """Connections that may wait to be accepted: Linux's own default."""
 
 
-def describe(argv: list[str]) -> dict[str, str]:
+def describe(command: str) -> dict[str, str]:
     """Return what a reader needs in order to judge the figures, as names and values."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     described = {
-        "command": " ".join(["python -m loadtests.bench", *argv]),
+        "command": command,
         "commit": _commit(),
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} usable",
         "memory": _memory(),

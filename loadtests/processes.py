@@ -1,7 +1,7 @@
-"""The processes that the bench starts, and that none of them stays behind.
+"""The processes that a load test starts, and that none of them stays behind.
 
-A child has a process group of its own, so that Ctrl-C reaches the bench alone, which then ends
-its children in order. Should the bench itself be killed, the kernel ends them. Each runs on
+A child has a process group of its own, so that Ctrl-C reaches the starter alone, which then ends
+its children in order. Should that be killed itself, the kernel ends them. Each runs on
 the processors it is given, and every wait on one has an end.
 """
 
@@ -19,11 +19,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Child", "ChildFailed", "Process", "read_if_there"]
+from .proc import members, read_if_there
+
+__all__ = ["Child", "ChildFailed", "Process"]
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE_SECONDS = 5.0
@@ -54,10 +55,10 @@ class Process:
             self._argv,
             cwd=self._cwd,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if self.speaks else self._stderr,
             stderr=self._stderr,
             start_new_session=True,
-            # Safe: the bench has one thread.
+            # Safe: who starts processes has one thread.
             preexec_fn=_settle_in(self._cpus, mask),
         )
         try:
@@ -79,7 +80,6 @@ class Process:
     ) -> None:
         process = self._process
         assert process.stdin is not None
-        assert process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         if kind is None and self.ends_with_input:
@@ -89,11 +89,15 @@ class Process:
             # The group may outlive its leader: servers have workers.
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        process.stdout.close()
+        if process.stdout is not None:
+            process.stdout.close()
         self._stderr.close()
 
     ends_with_input = False
     """Whether it ends by itself when its standard input does."""
+
+    speaks = False
+    """Whether we read its standard output; if not, that goes where its errors go."""
 
     @property
     def pid(self) -> int:
@@ -106,14 +110,11 @@ class Process:
         All living processes and threads of the group together (proc_pid_schedstat).
         """
         ran = waited = 0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            # A process may end while it is looked at, and is of no interest then.
-            content = read_if_there(stat)
-            if content and int(content.rpartition(")")[2].split()[2]) == self.pid:
-                for task in stat.parent.glob("task/*/schedstat"):
-                    figures = (read_if_there(task) or "0 0").split()
-                    ran += int(figures[0])
-                    waited += int(figures[1])
+        for folder, _ in members(self.pid):
+            for task in folder.glob("task/*/schedstat"):
+                figures = (read_if_there(task) or "0 0").split()
+                ran += int(figures[0])
+                waited += int(figures[1])
         return ran / 1e9, waited / 1e9
 
     def check(self) -> None:
@@ -123,15 +124,34 @@ class Process:
 
     def failure(self, what: str) -> ChildFailed:
         """Return what to raise about it, with its last words."""
-        self._stderr.seek(0)
-        words = self._stderr.read().decode(errors="replace").strip()[-2000:]
+        words = self.said().decode(errors="replace").strip()[-2000:]
         return ChildFailed(f"{' '.join(self._argv)[:120]} {what}\n{words}")
+
+    def said(self, offset: int = 0) -> bytes:
+        """Return what it has written to its log, its standard error, from an offset on."""
+        # Not by seek and read: the child writes at the offset that it shares with us.
+        size = os.fstat(self._stderr.fileno()).st_size
+        return os.pread(self._stderr.fileno(), max(0, size - offset), offset)
+
+    def stop(self, seconds: float) -> int | None:
+        """Ask it to end (SIGTERM); return its exit code, None if it did not within that time."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        return self.ended(seconds)
+
+    def ended(self, seconds: float = 0.0) -> int | None:
+        """Return its exit code, None if it still runs after so many seconds."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
 
 class Child(Process):
     """A process that takes lines on standard input and answers in lines of JSON."""
 
     ends_with_input = True
+    speaks = True
 
     def __init__(self, argv: Sequence[str], cpus: Iterable[int], *, cwd: str) -> None:
         super().__init__(argv, cpus, cwd=cwd)
@@ -180,14 +200,6 @@ class Child(Process):
         line, self._unread = self._unread.split(b"\n", 1)
         answer: dict[str, Any] = json.loads(line)
         return answer
-
-
-def read_if_there(path: Path) -> str:
-    """Return what is in a file of /proc, "" if its process has ended."""
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 def _settle_in(cpus: set[int], mask: Iterable[int]) -> Callable[[], None]:

@@ -1,0 +1,91 @@
+"""What the kernel says of memory, sockets and processes: reads /proc, and nothing else.
+
+Sizes in bytes, times in seconds. A process that ends while it is looked at counts as nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "Usage",
+    "available_bytes",
+    "kernel_bytes",
+    "members",
+    "read_if_there",
+    "slab_bytes",
+    "socket_bytes",
+    "usage",
+]
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process, or several, have used and hold."""
+
+    cpu: float
+    """Seconds, user and system, also of threads that have ended."""
+    resident: int
+
+
+def available_bytes() -> int:
+    """Return how much memory this machine has left."""
+    return _meminfo("MemAvailable")
+
+
+def kernel_bytes() -> int:
+    """Return what the kernel holds for all sockets of this machine: structures and buffers."""
+    return slab_bytes() + socket_bytes()
+
+
+def slab_bytes() -> int:
+    """Return the kernel's own structures, without caches that it would give back."""
+    return _meminfo("SUnreclaim")
+
+
+def socket_bytes() -> int:
+    """Return what is in TCP's buffers, on the whole machine."""
+    with open("/proc/net/sockstat") as file:
+        tcp = next(line for line in file if line.startswith("TCP:")).split()
+    return PAGE * int(tcp[tcp.index("mem") + 1])
+
+
+def members(group: int) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the folder in /proc, and the fields of `stat`, of each process of a group.
+
+    The fields are those after the name: the first is the state (proc_pid_stat, field 3).
+    """
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        content = read_if_there(stat)
+        fields = content.rpartition(")")[2].split()
+        if fields and int(fields[2]) == group:
+            yield stat.parent, fields
+
+
+def usage(group: int) -> Usage:
+    """Return what all living processes of a group together have used and hold."""
+    ticks = pages = 0
+    for _, fields in members(group):
+        ticks += int(fields[11]) + int(fields[12])
+        pages += int(fields[21])
+    return Usage(ticks * TICK, pages * PAGE)
+
+
+def read_if_there(path: Path) -> str:
+    """Return what is in a file of /proc, "" if its process has ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _meminfo(name: str) -> int:
+    with open("/proc/meminfo") as file:
+        figures = dict(line.split(":") for line in file)
+    return 1024 * int(figures[name].split()[0])
