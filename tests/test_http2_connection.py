@@ -242,7 +242,8 @@ async def test_a_client_that_leaves_while_it_is_not_listened_to_is_no_error(
 
 
 async def test_a_flood_of_frames_leaves_others_their_turns(autojump_clock: MockClock) -> None:
-    async with serving(answers(b"yes")) as server:
+    limits = Limits(max_control_frames_per_second=1000)
+    async with serving(answers(b"yes"), limits) as server:
         client = Http2Client(server.connect(capacity=100_000))
         await client.rest(client.ask())
         ping = b"\0\0\x08\x06\0\0\0\0\0" + b"12345678"

@@ -54,6 +54,17 @@ class Limits:
     (TCP_NOTSENT_LOWAT, tcp(7)). Linux alone would take 4 MiB, 40 GiB for 10,000 of them; a fast
     client over a long distance is not slowed, as what is on its way is not counted."""
 
+    max_futile_streams_per_second: int = 100
+    """Requests over HTTP/2 that the client takes back, breaks, or has refused. Ten seconds'
+    worth may come at once. nghttp2 allows 33 a second and 1,000 at once; a proxy in front
+    takes back what its clients leave, which is more."""
+
+    max_control_frames_per_second: int = 100
+    """HTTP/2 frames that carry no request: PING, SETTINGS (each counts for ten), PRIORITY,
+    CONTINUATION, unknown ones, bodies in tiny pieces; and, counted apart, WINDOW_UPDATE beyond
+    what was sent. Ten seconds' worth may come at once. Envoy has 1,000 in its queue, Jetty
+    allows 128 a second; an honest client sends a few."""
+
     # -- how long ---------------------------------------------------------------------
 
     head_timeout: float = 10.0

@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -72,6 +72,10 @@ class ServerStatistics:
     """Handlers and endpoints that raised."""
     dropped: int
     """Connections and streams whose client took or answered nothing in time."""
+    offences: Mapping[str, int]
+    """Connections that were ended because of what the client did, by what it was: an error
+    code of RFC 9113, 7 in lower case, or a budget that was overdrawn (`futile_streams`,
+    `control_frames`, `window_updates`)."""
 
 
 class Server:
@@ -109,6 +113,7 @@ class Server:
             refused=counters.refused,
             failed=counters.failed,
             dropped=counters.dropped,
+            offences=dict(counters.offences),
         )
 
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:

@@ -63,7 +63,7 @@ async def watched_site(
     """Serve beside a canary. The last of `binds` is in clear text.
 
     In the end all other connections are gone, no socket has been lost, and nobody's mistake
-    was worth a line in the log.
+    was worth a warning.
     """
     caplog.set_level(logging.DEBUG, "trio_sse")
     async with open_site(*binds, limits=limits) as site:
@@ -77,4 +77,4 @@ async def watched_site(
         # A socket that is dropped without being closed warns, and so fails the test.
         gc.collect()
         assert site.server.statistics().failed == 0
-    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []

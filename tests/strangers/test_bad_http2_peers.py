@@ -228,12 +228,12 @@ async def test_a_stream_over_the_limit_is_refused_and_may_be_asked_for_again(sit
         await peer.until(b"the first stream goes on")
 
 
-async def test_who_asks_and_cancels_without_end_harms_nobody(site: Site) -> None:
+async def test_who_cancels_all_that_it_asked_harms_nobody(site: Site) -> None:
     async with raw_peer(site.port) as peer:
         await follow(peer)
         cancel = ErrorCodes.CANCEL.to_bytes(4)
         head = fields("/hold")
-        for stream_id in range(3, 4_003, 2):
+        for stream_id in range(3, 1_803, 2):
             ask = frame(HEADERS, END_HEADERS | END_STREAM, stream_id, head)
             await peer.send(ask + frame(RST_STREAM, 0, stream_id, cancel))
         site.hub.publish("canary", "the first stream goes on")
@@ -244,8 +244,8 @@ async def test_who_asks_and_cancels_without_end_harms_nobody(site: Site) -> None
 async def test_each_of_many_pings_is_answered(site: Site) -> None:
     async with raw_peer(site.port) as peer:
         await follow(peer)
-        await peer.send(b"".join(frame(PING, 0, 0, number.to_bytes(8)) for number in range(2_000)))
-        await peer.until(frame(PING, ACK, 0, (1_999).to_bytes(8)))
+        await peer.send(b"".join(frame(PING, 0, 0, number.to_bytes(8)) for number in range(900)))
+        await peer.until(frame(PING, ACK, 0, (899).to_bytes(8)))
 
 
 CUT = {

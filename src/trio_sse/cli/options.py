@@ -82,6 +82,18 @@ LIMIT_OPTIONS = (
     LimitOption(
         "max-unsent", "max_unsent_bytes", SIZE, "What the kernel takes for one that does not read."
     ),
+    LimitOption(
+        "max-futile-streams",
+        "max_futile_streams_per_second",
+        COUNT,
+        "HTTP/2 requests a second that come to nothing.",
+    ),
+    LimitOption(
+        "max-control-frames",
+        "max_control_frames_per_second",
+        COUNT,
+        "HTTP/2 frames a second that carry no request.",
+    ),
     LimitOption("head-timeout", "head_timeout", SECONDS, "For a request's head, or a handshake."),
     LimitOption("body-timeout", "body_timeout", SECONDS, "For a request's body."),
     LimitOption("heartbeat", "heartbeat", SECONDS, "Silence before a comment is sent."),

@@ -110,9 +110,9 @@ class Http2Connection(Endpoint):
     async def _read(self, data: bytes) -> bool:
         """Act on what the client sends; return False once it has left, True if we have to."""
         while True:
-            for happening in self.wire.receive(data):
+            for happening in self.wire.receive(data, trio.current_time()):
                 if isinstance(happening, Gone):
-                    logger.debug("%s: %s", self.transport.peer, happening.reason)
+                    self._note_end(happening)
                     return True
                 self._take(happening)
             if self._draining and not self.busy:  # A client may also break off an upload.
@@ -125,6 +125,12 @@ class Http2Connection(Endpoint):
             if not data:
                 return False
             self._pulse.heard()
+
+    def _note_end(self, gone: Gone) -> None:
+        if gone.offence:
+            self.service.offended(self.transport.peer, gone.offence, gone.reason)
+        else:
+            logger.debug("%s: %s", self.transport.peer, gone.reason)
 
     def _take(self, happening: Happening) -> None:
         match happening:

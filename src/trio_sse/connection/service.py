@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from dataclasses import dataclass, field
+
+import trio
 
 from ..limits import Limits
 from ..message import Peer, Request, Response
 from ..routes import Decision, Routes
 from ..transport import Broken
+from ..wire.budget import Allowance
 from .outbox import Stalled
 
 __all__ = ["Counters", "Service"]
 
 logger = logging.getLogger("trio_sse.connection")
+
+OFFENCE_LINES_PER_SECOND = 1
+"""A flood of bad peers must not become a flood of lines, and ten of them at once are enough to
+see what is the matter. They are INFO, as in nginx: a server has done nothing wrong."""
 
 
 @dataclass(slots=True)
@@ -36,6 +44,8 @@ class Counters:
     """Handlers and endpoints that raised."""
     dropped: int = 0
     """Connections and streams ended because the peer took or answered nothing in time."""
+    offences: Counter[str] = field(default_factory=Counter)
+    """Connections ended because of what the peer did, by a word for what it was."""
 
 
 @dataclass(slots=True)
@@ -48,6 +58,8 @@ class Service:
     draining: bool = False
     random: random.Random = field(default_factory=random.Random)
     """Injected, so that tests can say what jitter is."""
+    lines: Allowance = field(default_factory=lambda: Allowance(OFFENCE_LINES_PER_SECOND))
+    """What the log takes of peers' offences; the counters take them all."""
 
     def decide(self, request: Request) -> Decision:
         """Ask the routes, unless the server is about to stop (503, with a spread-out retry).
@@ -83,6 +95,12 @@ class Service:
         logger.debug("%s: %s", peer, error)
         if isinstance(error, Stalled):
             self.counters.dropped += 1
+
+    def offended(self, peer: Peer, offence: str, reason: str) -> None:
+        """Count a connection that ends because of what its peer did, and name it in the log."""
+        self.counters.offences[offence] += 1
+        if self.lines.spend(1, trio.current_time()):
+            logger.info("%s: sent away for %s: %s", peer, offence, reason)
 
     def reconnect_delay(self) -> float:
         """Return a random part of the reconnect spread, in seconds."""

@@ -25,10 +25,14 @@ MAX_FRAME_SIZE = 16_384
 """SETTINGS_MAX_FRAME_SIZE, in bytes: the protocol's initial value and its least. Requests
 are small; longer frames would only hold up the others'."""
 
-SETTINGS = 4
+DATA, HEADERS, _, RST_STREAM, SETTINGS = range(5)
 WINDOW_UPDATE = 8
 CONTINUATION = 9
-ACK = 1
+ACK = END_STREAM = 1
+END_HEADERS = 4
+PADDED = 8
+
+FRAME_HEADER_BYTES = 9
 
 _HEADER = struct.Struct(">HBBBL")
 

@@ -58,6 +58,8 @@ class Gone:
     reason: str
     error_code: int
     by_peer: bool
+    offence: str = ""
+    """What the client did, in a word to count it by; "" if it has only left."""
 
 
 Happening = Asked | RefusedStream | Left | WindowOpened | Pong | Gone

@@ -33,8 +33,20 @@ from h2.exceptions import ProtocolError
 from ..limits import Limits
 from ..message import Peer
 from . import Refused
+from .budget import Budget, Excess
 from .fields import read_request
-from .frames import ACK, SETTINGS, WINDOW_UPDATE, Cutter, Frame, Violation
+from .frames import (
+    ACK,
+    DATA,
+    END_HEADERS,
+    HEADERS,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Cutter,
+    Frame,
+    Violation,
+)
 from .group import LARGEST_WINDOW, Group
 from .h2_server import most_header_bytes
 from .happenings import Asked, Gone, Happening, Left, Pong, RefusedStream, WindowOpened
@@ -63,7 +75,7 @@ class Http2(Http2Answers):
     `output` after each call of either kind. Nothing blocks; sizes are in bytes.
     """
 
-    __slots__ = ("_cutter", "_limits", "_peer", "_scheme")
+    __slots__ = ("_budget", "_cutter", "_excess", "_granted", "_limits", "_now", "_peer", "_scheme")
 
     def __init__(self, limits: Limits, *, peer: Peer, scheme: Literal["http", "https"]) -> None:
         super().__init__(limits)
@@ -71,21 +83,45 @@ class Http2(Http2Answers):
         self._peer = peer
         self._scheme = scheme
         self._cutter = Cutter(max_section_bytes=most_header_bytes(limits))
+        self._budget = Budget(limits)
+        self._excess: Excess | None = None
+        self._granted = self.connection_window
+        """Bytes that the client has ever allowed on the connection."""
+        self._now = 0.0
 
-    def receive(self, data: bytes) -> list[Happening]:
-        """Take bytes from the peer and return what they made happen. Nothing after `Gone`."""
+    def receive(self, data: bytes, now: float = 0.0) -> list[Happening]:
+        """Take bytes from the peer and return what they made happen. Nothing after `Gone`.
+
+        `now` is in seconds by any clock; where it stands still, what is spent does not come back.
+        """
         happenings: list[Happening] = []
+        self._now = now
         for frame in self._cutter.cut(data):
             if self._over:
                 break
             if isinstance(frame, Violation):
-                self.close(frame.code, frame.reason.encode())
-                happenings.append(Gone(frame.reason, frame.code, by_peer=False))
-            else:
-                self._take(frame, happenings)
+                self._send_away(frame.code, frame.reason, frame.code.name.lower(), happenings)
+                break
+            self._take(frame, happenings)
+            if self._excess is not None and not self._over:
+                offence, reason = self._excess
+                self._send_away(ErrorCodes.ENHANCE_YOUR_CALM, reason, offence, happenings)
         return happenings
 
+    def _send_away(
+        self, code: ErrorCodes, reason: str, offence: str, happenings: list[Happening]
+    ) -> None:
+        self.close(code, reason.encode())
+        happenings.append(Gone(reason, code, by_peer=False, offence=offence))
+
     def _take(self, frame: Frame, happenings: list[Happening]) -> None:
+        if frame.kind == WINDOW_UPDATE:
+            sent = self._granted - self.h2.outbound_flow_control_window
+            self._excess = self._budget.window_update(self._now, sent)
+        else:
+            self._excess = self._budget.frame(frame, self._now)
+        if self._excess is not None:
+            return
         if frame.kind == WINDOW_UPDATE:
             if self._widen(frame):
                 happenings.append(WindowOpened(frame.stream_id))
@@ -101,8 +137,11 @@ class Http2(Http2Answers):
         except ProtocolError as error:
             self._end()
             reason = f"{type(error).__name__}: {error}"
-            happenings.append(Gone(reason, error.error_code, by_peer=False))
+            offence = error.error_code.name.lower()
+            happenings.append(Gone(reason, error.error_code, by_peer=False, offence=offence))
             return
+        if _came_to_nothing(frame, events):
+            self._excess = self._budget.futile(self._now)
         for event in events:
             happening = self._happening(event)
             if happening is not None:
@@ -127,6 +166,7 @@ class Http2(Http2Answers):
         if window > LARGEST_WINDOW:
             return False
         self.h2.outbound_flow_control_window = window
+        self._granted += increment
         return True
 
     def _happening(self, event: Event) -> Happening | None:
@@ -159,11 +199,13 @@ class Http2(Http2Answers):
         if self._draining or self.stream_count >= self._limits.max_streams_per_connection:
             # The client may safely ask again, here or elsewhere (RFC 9113, 8.7).
             self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            self._excess = self._budget.futile(self._now)
             return None
         self.stream_count += 1
         self._last_asked = stream_id
         request = read_request(event.headers, self._limits, peer=self._peer, scheme=self._scheme)
         if isinstance(request, Refused):
+            self._excess = self._budget.futile(self._now)
             return RefusedStream(stream_id, request)
         if event.stream_ended is not None:
             return Asked(stream_id, request)
@@ -205,3 +247,15 @@ class Http2(Http2Answers):
         late = Refused(408, "The request did not arrive in time.")
         overdue = self._uploads.overdue(now, self._limits.body_timeout)
         return [RefusedStream(stream_id, late) for stream_id in overdue]
+
+
+def _came_to_nothing(frame: Frame, events: list[Event]) -> bool:
+    """Tell whether a frame of a request broke its stream, or came for one that is gone.
+
+    Either makes h2 send a RST_STREAM (CVE-2025-8671: a client has the server do the resetting).
+    """
+    if frame.kind == RST_STREAM:
+        return False  # paid for already
+    if not events:
+        return frame.kind == DATA or (frame.kind == HEADERS and bool(frame.flags & END_HEADERS))
+    return any(isinstance(event, StreamReset) for event in events)

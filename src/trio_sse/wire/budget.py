@@ -1,0 +1,138 @@
+"""What a client may cost without asking anything: allowances that time gives back.
+
+HTTP/2 has frames that make a server work and carry no request. A few of each are how the
+protocol works; a flood of them is an attack (CVE-2019-9511 to 9518, CVE-2023-44487,
+CVE-2025-8671). So each kind is paid for out of an allowance, and who has spent it is sent
+away with ENHANCE_YOUR_CALM (RFC 9113, 10.5). A frame within it costs one subtraction.
+
+Owns: what a frame costs, and the allowances of one connection. Refuses to read a clock:
+time is an argument, in seconds by any clock that does not go back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..limits import Limits
+from .frames import (
+    ACK,
+    DATA,
+    END_STREAM,
+    FRAME_HEADER_BYTES,
+    HEADERS,
+    PADDED,
+    RST_STREAM,
+    SETTINGS,
+    Frame,
+)
+
+__all__ = ["Allowance", "Budget", "Excess"]
+
+SECONDS_AT_ONCE = 10
+"""An allowance holds so many seconds' worth, to be spent at once if need be. With 100 a second
+that is 1,000, what nghttp2 and Envoy allow; a page that closes all of its streams spends 256."""
+
+SETTINGS_COST = 10
+"""SETTINGS may change the window of each stream, and so costs as much as there are streams.
+Clients send one, and few ever a second; Apache Traffic Server allows 14 a minute."""
+
+SMALL_DATA = 256
+"""DATA with fewer bytes than this, padding not counted, costs an upload's price and brings
+next to nothing. Uploads come in frames of kilobytes, only their last is short."""
+
+PAID_BY_BYTES = 4
+"""So many bytes sent allow one WINDOW_UPDATE more. A client that returns what it got at once
+sends two for each event, and the shortest event is 9 bytes (`data: x` and two line ends)."""
+
+
+class Allowance:
+    """A token bucket, filled anew when it is empty.
+
+    Not each time it is used: who keeps within it costs a subtraction, and no look at the time.
+    So at most twice what it holds can be spent at once.
+    """
+
+    __slots__ = ("_full", "_left", "_rate", "_since")
+
+    def __init__(self, rate: float) -> None:
+        """Take how much comes back in a second."""
+        self._rate = rate
+        self._full = self._left = rate * SECONDS_AT_ONCE
+        self._since: float | None = None
+
+    def spend(self, cost: int, now: float) -> bool:
+        """Pay; False, and nothing is paid, if there is too little left."""
+        self._left -= cost
+        if self._left >= 0 or self._fill(now):
+            return True
+        self._left += cost
+        return False
+
+    def earn(self, tokens: float) -> None:
+        """Add to what is left."""
+        self._left += tokens
+
+    def _fill(self, now: float) -> bool:
+        # Not known before: until now nobody has asked for the time.
+        passed = SECONDS_AT_ONCE if self._since is None else now - self._since
+        self._left += min(self._full, passed * self._rate)
+        self._since = now
+        return self._left >= 0
+
+
+class Excess(NamedTuple):
+    """What was too much: a short name to count it by, and a sentence for the client and the log."""
+
+    offence: str
+    reason: str
+
+
+class Budget:
+    """The allowances of one connection. Each method returns the `Excess`, if there is one."""
+
+    __slots__ = ("_control", "_credited", "_futile", "_updates")
+
+    def __init__(self, limits: Limits) -> None:
+        self._control = Allowance(limits.max_control_frames_per_second)
+        self._futile = Allowance(limits.max_futile_streams_per_second)
+        self._updates = Allowance(limits.max_control_frames_per_second)
+        self._credited = 0
+
+    def frame(self, frame: Frame, now: float) -> Excess | None:
+        """Pay for a frame of any kind but WINDOW_UPDATE. Requests, and bodies, are free."""
+        kind = frame.kind
+        if kind == HEADERS:
+            return None
+        if kind == DATA:
+            return self._data(frame, now)
+        if kind == RST_STREAM:
+            return self.futile(now)
+        cost = SETTINGS_COST if kind == SETTINGS and not frame.flags & ACK else 1
+        if self._control.spend(cost, now):
+            return None
+        return Excess("control_frames", "too many frames that ask and bring nothing")
+
+    def futile(self, now: float) -> Excess | None:
+        """Pay for a stream that came to nothing: taken back by the client, broken, or refused."""
+        if self._futile.spend(1, now):
+            return None
+        return Excess("futile_streams", "too many streams that were taken back, broken or refused")
+
+    def window_update(self, now: float, sent: int) -> Excess | None:
+        """Pay for a WINDOW_UPDATE; `sent` counts all bytes of DATA that the client was sent."""
+        if self._updates.spend(1, now):
+            return None
+        # Credited only now that it is needed, so that sending costs nothing.
+        self._updates.earn((sent - self._credited) / PAID_BY_BYTES)
+        self._credited = sent
+        if self._updates.spend(1, now):
+            return None
+        return Excess("window_updates", "too many windows opened for what was sent")
+
+    def _data(self, frame: Frame, now: float) -> Excess | None:
+        length = len(frame.whole) - FRAME_HEADER_BYTES
+        if frame.flags & PADDED and length:
+            length -= 1 + frame.whole[FRAME_HEADER_BYTES]
+        if length >= SMALL_DATA or frame.flags & END_STREAM or self._control.spend(1, now):
+            return None
+        return Excess("control_frames", "too many frames of a body with next to nothing in them")

@@ -1,0 +1,263 @@
+"""What an HTTP/2 client may cost without asking anything, and that honest ones never meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from h2.errors import ErrorCodes
+
+from http2_client import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GET,
+    HEADERS,
+    PEER,
+    PING,
+    POST,
+    PREFACE,
+    PRIORITY,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    Client,
+    goaways,
+    raw,
+)
+from test_http2_violations import HEADER_BLOCK, POST_BLOCK, header_block
+from trio_sse.limits import Limits
+from trio_sse.wire.budget import SECONDS_AT_ONCE, Allowance
+from trio_sse.wire.http2 import Asked, Gone, Group, Happening, Http2, Left
+
+CANCEL = (8).to_bytes(4)
+BROKEN_BLOCK = header_block([*GET, ("connection", "close")])
+
+
+class Peer:
+    """A server that hears raw frames, at a time that a test sets."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.server = Http2(limits or Limits(), peer=PEER, scheme="http")
+        self.server.start()
+        self.now = 1_000.0
+        self.say(PREFACE + raw(SETTINGS) + raw(SETTINGS, ACK))
+
+    def say(self, data: bytes) -> list[Happening]:
+        happenings = self.server.receive(data, self.now)
+        for happening in happenings:
+            if isinstance(happening, Asked):
+                self.server.respond_head(happening.stream_id, 200, [])
+        return happenings
+
+
+def requests(block: bytes, then: Callable[[int], bytes]) -> Iterator[bytes]:
+    """A request after the other, and what follows each."""
+    for stream_id in count(1, 2):
+        yield raw(HEADERS, END_HEADERS | END_STREAM, stream_id, block) + then(stream_id)
+
+
+def again(*frames: bytes, first: bytes = b"") -> Iterator[bytes]:
+    """The same frames again and again."""
+    yield first
+    while True:
+        yield b"".join(frames)
+
+
+UPLOAD = raw(HEADERS, END_HEADERS, 1, header_block(POST))
+FOLLOW = raw(HEADERS, END_HEADERS | END_STREAM, 1, HEADER_BLOCK)
+
+FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
+    "requests taken back (CVE-2023-44487)": (
+        "futile_streams",
+        lambda: requests(HEADER_BLOCK, lambda stream_id: raw(RST_STREAM, 0, stream_id, CANCEL)),
+    ),
+    "requests broken by a window too large (CVE-2025-8671)": (
+        "window_updates",
+        lambda: requests(
+            HEADER_BLOCK, lambda stream_id: raw(WINDOW_UPDATE, 0, stream_id, b"\x7f\xff\xff\xff")
+        ),
+    ),
+    "requests broken by what comes after their end (CVE-2025-8671)": (
+        "futile_streams",
+        lambda: requests(HEADER_BLOCK, lambda stream_id: raw(DATA, 0, stream_id, bytes(300))),
+    ),
+    "bodies for a stream that is gone": (
+        "futile_streams",
+        lambda: again(raw(DATA, 0, 1, bytes(300)), first=FOLLOW + raw(RST_STREAM, 0, 1, CANCEL)),
+    ),
+    "heads for a stream that is gone": (
+        "futile_streams",
+        lambda: again(
+            raw(HEADERS, END_HEADERS | END_STREAM, 1, b"\x82"),
+            first=FOLLOW + raw(RST_STREAM, 0, 1, CANCEL),
+        ),
+    ),
+    "requests that are refused": (
+        "futile_streams",
+        lambda: requests(BROKEN_BLOCK, lambda stream_id: b""),
+    ),
+    "more streams than are allowed": (
+        "futile_streams",
+        lambda: requests(HEADER_BLOCK, lambda stream_id: b""),
+    ),
+    "RST_STREAM of what is gone": (
+        "futile_streams",
+        lambda: again(raw(RST_STREAM, 0, 1, CANCEL), first=FOLLOW),
+    ),
+    "PING (CVE-2019-9512)": ("control_frames", lambda: again(raw(PING, 0, 0, bytes(8)))),
+    "answers to no PING": ("control_frames", lambda: again(raw(PING, ACK, 0, bytes(8)))),
+    "SETTINGS (CVE-2019-9515)": ("control_frames", lambda: again(raw(SETTINGS))),
+    "windows toggled by SETTINGS": (
+        "control_frames",
+        lambda: again(
+            raw(SETTINGS, 0, 0, b"\0\4\0\0\0\0"),
+            raw(SETTINGS, 0, 0, b"\0\4\0\0\xff\xff"),
+            first=FOLLOW,
+        ),
+    ),
+    "SETTINGS ACK": ("control_frames", lambda: again(raw(SETTINGS, ACK))),
+    "PRIORITY (CVE-2019-9513)": ("control_frames", lambda: again(raw(PRIORITY, 0, 3, bytes(5)))),
+    "frames of no known type": ("control_frames", lambda: again(raw(99, 0, 0, b"?"))),
+    "empty DATA (CVE-2019-9518)": (
+        "control_frames",
+        lambda: again(raw(DATA, 0, 1), first=UPLOAD),
+    ),
+    "DATA that is all padding": (
+        "control_frames",
+        lambda: again(raw(DATA, 8, 1, b"\xff" + bytes(255)), first=UPLOAD),
+    ),
+    "a body byte by byte": (
+        "control_frames",
+        lambda: again(raw(DATA, 0, 1, b"x"), first=UPLOAD),
+    ),
+    "heads in many pieces (CVE-2024-27316)": (
+        "control_frames",
+        lambda: (
+            raw(HEADERS, END_STREAM, stream_id, HEADER_BLOCK)
+            + raw(CONTINUATION, 0, stream_id) * 40
+            + raw(CONTINUATION, END_HEADERS, stream_id)
+            + raw(RST_STREAM, 0, stream_id, CANCEL)
+            for stream_id in count(1, 2)
+        ),
+    ),
+    "the connection's window opened byte by byte": (
+        "window_updates",
+        lambda: again(raw(WINDOW_UPDATE, 0, 0, (1).to_bytes(4))),
+    ),
+    "a stream's window opened byte by byte (CVE-2019-9511)": (
+        "window_updates",
+        lambda: again(raw(WINDOW_UPDATE, 0, 1, (1).to_bytes(4)), first=FOLLOW),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_a_flood_is_ended_with_its_reason(what: str) -> None:
+    offence, frames = FLOODS[what]
+    peer = Peer()
+    for sent in frames():
+        peer.now += 0.0001
+        gone = [each for each in peer.say(sent) if isinstance(each, Gone)]
+        if gone:
+            break
+    (end,) = gone
+    assert end.error_code == ErrorCodes.ENHANCE_YOUR_CALM
+    assert end.offence == offence
+    assert not end.by_peer
+    output = peer.server.output()
+    assert [code for _, code in goaways(output)] == [ErrorCodes.ENHANCE_YOUR_CALM]
+    assert end.reason.encode() in output
+    assert peer.say(raw(PING, 0, 0, bytes(8))) == []
+    assert not peer.server.is_open(1)
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_the_same_in_small_measure_is_nobodys_business(what: str) -> None:
+    _, frames = FLOODS[what]
+    peer = Peer(Limits(max_streams_per_connection=100_000))
+    for _, sent in zip(range(400), frames(), strict=False):
+        peer.now += 0.5
+        assert not [each for each in peer.say(sent) if isinstance(each, Gone)]
+
+
+# -- honest clients -----------------------------------------------------------------------
+
+
+def test_a_page_that_opens_all_streams_and_is_closed_may_be_opened_again() -> None:
+    client = Client()
+    for _ in range(3):
+        streams = [client.listen() for _ in range(256)]
+        for stream_id in streams:
+            client.h2.reset_stream(stream_id, 8)
+        happened = client.exchange()
+        assert [each for each in happened if isinstance(each, Left)] == [*map(Left, streams)]
+
+
+def test_who_returns_each_byte_of_many_small_events_at_once_may_do_so_for_ever() -> None:
+    client = Client()
+    streams = [client.listen() for _ in range(100)]
+    group = Group(client.server)
+    for stream_id in streams:
+        group.add(stream_id)
+    event = b"data: x\n\n"
+    for _ in range(200):
+        frames = group.frames(event)
+        assert frames
+        # Two for each event of each stream: 40,000 in no time at all.
+        for stream_id in (0, *streams):
+            grown = len(event) * (1 if stream_id else len(streams))
+            update = raw(WINDOW_UPDATE, 0, stream_id, grown.to_bytes(4))
+            (opened,) = client.server.receive(update)
+            assert not isinstance(opened, Gone)
+    assert all(map(client.server.is_open, streams))
+
+
+def test_an_upload_of_whole_frames_costs_nothing() -> None:
+    peer = Peer(Limits(max_body_bytes=100 * 1024 * 1024))
+    peer.say(UPLOAD)
+    for _ in range(5_000):
+        assert peer.say(raw(DATA, 0, 1, bytes(1_024))) == []
+
+
+def test_an_upload_of_a_few_bytes_is_a_request_as_any_other() -> None:
+    peer = Peer()
+    for stream_id in range(1, 6_001, 2):
+        head = raw(HEADERS, END_HEADERS, stream_id, POST_BLOCK)
+        (asked,) = peer.say(head + raw(DATA, END_STREAM, stream_id, b"abc"))
+        assert isinstance(asked, Asked)
+        peer.server.end(stream_id)
+
+
+# -- the allowance ------------------------------------------------------------------------
+
+
+def test_an_allowance_holds_some_seconds_worth_and_gets_it_back() -> None:
+    allowance = Allowance(2)
+    held = 2 * SECONDS_AT_ONCE
+    # It was never asked before, and so it has had the time to be filled once more.
+    assert all(allowance.spend(1, 5.0) for _ in range(2 * held))
+    assert not allowance.spend(1, 5.0)
+    assert not allowance.spend(1, 5.4)
+    assert allowance.spend(1, 5.5)
+    assert not allowance.spend(1, 5.5)
+    assert all(allowance.spend(1, 1_000.0) for _ in range(held))
+    assert not allowance.spend(1, 1_000.0)
+
+
+def test_what_cannot_be_paid_is_not_paid() -> None:
+    allowance = Allowance(1)
+    assert allowance.spend(2 * SECONDS_AT_ONCE - 1, 0.0)
+    assert not allowance.spend(2, 0.0)
+    assert allowance.spend(1, 0.0)
+
+
+def test_what_is_earned_can_be_spent() -> None:
+    allowance = Allowance(1)
+    assert allowance.spend(2 * SECONDS_AT_ONCE, 0.0)
+    allowance.earn(2)
+    assert allowance.spend(2, 0.0)
+    assert not allowance.spend(1, 0.0)

@@ -1,0 +1,81 @@
+"""Who is sent away: counted by what it did, and named in the log, but not again and again."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from support.http2_client import Http2Client
+from support.memory_server import MemoryServer, serving
+from support.sites import follow
+from trio_sse.hub import open_hub
+from trio_sse.wire.budget import SECONDS_AT_ONCE
+
+PING = b"\0\0\x08\x06\0\0\0\0\0" + b"12345678"
+CALM = 11
+
+
+async def flood(server: MemoryServer) -> Http2Client:
+    client = Http2Client(server.connect(capacity=100_000))
+    await client.open()
+    client.transport.send(PING * 3_000)
+    await client.closing()
+    return client
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if "sent away" in each.getMessage()]
+
+
+async def test_a_flood_is_answered_calm_and_counted(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "trio_sse")
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        quiet = Http2Client(server.connect())
+        stream_id = await quiet.open()
+        client = await flood(server)
+        assert client.goaways == [CALM]
+        assert server.statistics().offences == {"control_frames": 1}
+        hub.publish("a", "still here")
+        assert await quiet.data(stream_id, 1) == ["still here"]
+    assert lines(caplog) == [
+        "192.0.2.7:50000: sent away for control_frames: too many frames that ask and bring nothing"
+    ]
+
+
+async def test_a_violation_is_counted_by_its_code(autojump_clock: MockClock) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        client = Http2Client(server.connect())
+        await client.open()
+        client.transport.send(b"\0\0\1\0\0\0\0\0\0x")  # DATA of no stream
+        await client.closing()
+        assert server.statistics().offences == {"protocol_error": 1}
+
+
+async def test_who_only_leaves_is_no_offender(autojump_clock: MockClock) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        client = Http2Client(server.connect())
+        await client.open()
+        client.h2.close_connection()
+        client.flush()
+        await client.closing()
+        assert server.statistics().offences == {}
+
+
+async def test_many_offenders_are_counted_and_few_of_them_logged(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "trio_sse")
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        for _ in range(30):
+            await flood(server)
+        assert server.statistics().offences == {"control_frames": 30}
+        assert len(lines(caplog)) <= 2 * SECONDS_AT_ONCE
+        await trio.sleep(1)
+        await flood(server)
+        assert server.statistics().offences == {"control_frames": 31}
+        assert lines(caplog)[20:] == lines(caplog)[:1]
