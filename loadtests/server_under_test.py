@@ -36,6 +36,7 @@ from trio_sse import (
     open_hub,
     serve,
 )
+from trio_sse.cli.process import collect_rarely
 from trio_sse.tls import self_signed
 
 from . import payload
@@ -159,4 +160,6 @@ async def main(limits: Limits) -> None:
 
 
 if __name__ == "__main__":
+    # As `trio-sse serve` does, and docs/operations.md advises programs that embed the server.
+    collect_rarely()
     trio.run(main, Limits(**json.loads(sys.argv[1])))

@@ -125,6 +125,16 @@ def test_it_raises_the_soft_limit_on_open_files() -> None:
         assert int(soft[1]) > 256
 
 
+def test_it_has_python_look_for_garbage_less_often() -> None:
+    script = "from trio_sse.cli.process import collect_rarely; import gc; collect_rarely();" + (
+        "print(gc.get_threshold()[0], gc.get_freeze_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    threshold, frozen = map(int, done.stdout.split())
+    assert threshold > 700
+    assert frozen > 0
+
+
 def test_it_says_so_when_the_hard_limit_on_open_files_is_too_low() -> None:
     limited = f"ulimit -n 256; exec {sys.executable} -m trio_sse serve --port 0"
     with Running(["bash", "-c", limited]) as server:

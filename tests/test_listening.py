@@ -62,6 +62,15 @@ async def test_port_0_becomes_a_real_port() -> None:
         assert str(listener.address) == f"http://127.0.0.1:{listener.address.port}"
 
 
+async def test_no_event_waits_for_the_next_one_to_leave_with_it() -> None:
+    async with listening(Bind(port=0)) as (listener,):
+        with socket.create_connection(("127.0.0.1", listener.address.port)):
+            await trio.lowlevel.wait_readable(listener.sock)
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def test_who_connects_has_an_address() -> None:
     async with listening(Bind(port=0)) as (listener,):
         with pytest.raises(BlockingIOError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import re
 import socket
 from pathlib import Path
@@ -15,10 +16,12 @@ from support.logs import Log, complaints
 from support.visitor import become, running, secure, site, tls_pair, visit
 from test_listening import NEEDS_IPV6
 from trio_sse import server as server_module
+from trio_sse.connection.http1 import Http1Connection
+from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
 from trio_sse.listening import Bind, BindError, Listener
 from trio_sse.message import Peer, Response
-from trio_sse.routes import Routes
+from trio_sse.routes import Follow, Routes
 from trio_sse.server import Server, serve
 
 # -- getting in -------------------------------------------------------------------------
@@ -73,6 +76,25 @@ async def test_many_who_come_at_once_all_get_in() -> None:
         assert server.statistics().connections == 200
         for visitor in answered:
             await visitor.leave()
+
+
+async def test_a_connection_that_is_over_is_no_work_for_the_collector_of_cycles() -> None:
+    hub_routes = Routes()
+    async with open_hub() as hub:
+        hub_routes.get("/", lambda request: Follow(hub, ("a",)))
+        async with running(hub_routes) as server:
+            gc.collect()
+            gc.disable()
+            try:
+                visitor = await visit(server)
+                await visitor.get()
+                await visitor.hear("retry")
+                await visitor.leave()
+                await become(lambda: server.statistics().connections == 0)
+                left = [each for each in gc.get_objects() if isinstance(each, Http1Connection)]
+            finally:
+                gc.enable()
+            assert not left
 
 
 async def test_a_port_in_use_is_said_before_it_starts() -> None:

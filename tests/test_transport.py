@@ -114,16 +114,6 @@ async def test_a_reset_connection_is_broken(use: Callable[[SocketTransport], Any
     transport.close()
 
 
-async def test_a_socket_that_takes_no_options_any_more_is_still_a_transport() -> None:
-    class Picky(socket.socket):
-        def setsockopt(self, *arguments: Any) -> None:
-            raise OSError(22, "Invalid argument")
-
-    ours, _ = reset_connection()
-    picky = Picky(fileno=ours.detach())
-    SocketTransport(picky, PEER).close()
-
-
 async def test_closing_wakes_who_waits() -> None:
     with sockets() as (ours, _):
         transport = SocketTransport(ours, PEER)

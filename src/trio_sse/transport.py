@@ -72,12 +72,6 @@ class SocketTransport:
 
     def __init__(self, sock: socket.socket, peer: Peer) -> None:
         sock.setblocking(False)
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            # An event is one write, and the next may be seconds away: nothing is gained by
-            # waiting for more (Nagle), and a delayed ACK would add 40 ms.
-            # Not on a connection that has been reset already (EINVAL, on BSD and macOS).
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
         self.peer = peer
 

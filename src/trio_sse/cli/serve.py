@@ -31,7 +31,7 @@ from ..server import serve as run_server
 from ..tls import TlsError, self_signed, server_context
 from .greeting import front_page, healthz, hints
 from .options import SIZE, limit_options, limits_from, read_config
-from .process import Stop, allow_files
+from .process import Stop, allow_files, collect_rarely
 
 __all__ = ["serve"]
 
@@ -133,6 +133,7 @@ def serve(ctx: click.Context, /, **options: Any) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     allow_files(settings.limits.max_connections)
+    collect_rarely()
     outcome = trio.run(_run, settings)
     if isinstance(outcome, BindError):
         raise click.ClickException(f"{outcome}.{_way_out(outcome, settings)}") from outcome

@@ -55,6 +55,8 @@ class Endpoint(ABC):
             )
             await self._converse()
             nursery.cancel_scope.cancel()
+        # Each knows the other: what is over would wait for the collector of cycles.
+        self.outbox.retire()
 
     @abstractmethod
     async def _converse(self) -> None:

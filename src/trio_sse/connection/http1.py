@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 import trio
 
 from ..event import encode
-from ..message import Headers, Request, Response
+from ..message import Request, Response
 from ..routes import Follow, Handle
 from ..transport import Transport
 from ..wire import Refused
@@ -31,7 +30,8 @@ __all__ = ["Http1Connection"]
 
 logger = logging.getLogger("trio_sse.connection")
 
-NO_HEADERS = Headers()
+FOLLOWED = Request("GET", "/")
+"""Stands for what a follower has asked, which nobody asks for any more."""
 
 
 class Http1Connection(Endpoint):
@@ -98,6 +98,9 @@ class Http1Connection(Endpoint):
 
     async def _next_request(self) -> Request | Refused | None:
         limits, wire = self.service.limits, self.wire
+        if not self.service.draining and (asked := wire.next_request()) is not None:
+            # It is there already, as the first one usually is: no deadline is needed.
+            return asked
         wait = limits.idle_timeout if self._served else limits.head_timeout
         in_head = in_body = False
         with trio.CancelScope(deadline=trio.current_time() + wait) as scope:
@@ -145,9 +148,8 @@ class Http1Connection(Endpoint):
             Http1Exchange(self, request, decision.headers).open()
             return self.outbox.drained()
         if isinstance(decision, Follow):
-            # Followers stay for hours, and a browser's headers take 2 KB.
-            request = replace(request, headers=NO_HEADERS, body=b"")
-            return self._follow(Http1Exchange(self, request, decision.headers), decision)
+            # Followers stay for hours, and what they asked takes 2 KB.
+            return self._follow(Http1Exchange(self, FOLLOWED, decision.headers), decision)
         return self._handle(Http1Exchange(self, request, decision.headers), decision)
 
     async def _respond(self, response: Response) -> None:

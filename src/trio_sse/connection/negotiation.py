@@ -44,14 +44,19 @@ async def negotiate(
     Over TLS if there is a `context`. The caller closes the connection's `transport`, or the
     socket if there is none. Takes `Limits.head_timeout` seconds at most.
     """
-    with trio.move_on_after(service.limits.head_timeout):
-        try:
+    try:
+        # Who has connected has usually asked as well by now. Then nothing is waited for, and a
+        # deadline would cost a twentieth of the set-up.
+        first = socket.receive() or b"" if context is None else b""
+        if _is_telling(first):
+            return _speak(service, socket, "http", first)
+        with trio.move_on_after(service.limits.head_timeout):
             if context is None:
-                return await choose(service, socket, "http")
+                return await choose(service, socket, "http", first)
             return await _secure(service, socket, context)
-        except Broken as error:
-            logger.debug("%s: %s", socket.peer, error)
-            return None
+    except Broken as error:
+        logger.debug("%s: %s", socket.peer, error)
+        return None
     logger.debug("%s: said nothing in time", socket.peer)
     return None
 
@@ -82,20 +87,33 @@ async def _secure(
     return _http1(service, transport, "https")
 
 
-async def choose(service: Service, transport: Transport, scheme: Scheme) -> Connection | None:
-    """Tell the protocols apart by the first bytes in clear text. Waits without a deadline."""
-    data = b""
-    while len(data) < len(PREFACE) and PREFACE.startswith(data):
+async def choose(
+    service: Service, transport: Transport, scheme: Scheme, first: bytes = b""
+) -> Connection | None:
+    """Tell the protocols apart by the first bytes in clear text, of which `first` have been read.
+
+    Waits without a deadline. None if the client leaves before it has told.
+    """
+    while not _is_telling(first):
         arrived = transport.receive()
         if arrived is None:
             await transport.wait_readable()
         elif arrived:
-            data += arrived
+            first += arrived
         else:
             return None
-    if data.startswith(PREFACE):
-        return _http2(service, transport, scheme, data)
-    return _http1(service, transport, scheme, data)
+    return _speak(service, transport, scheme, first)
+
+
+def _is_telling(first: bytes) -> bool:
+    """Whether the first bytes tell HTTP/2's preface from anything else."""
+    return len(first) >= len(PREFACE) or not PREFACE.startswith(first)
+
+
+def _speak(service: Service, transport: Transport, scheme: Scheme, first: bytes) -> Connection:
+    if first.startswith(PREFACE):
+        return _http2(service, transport, scheme, first)
+    return _http1(service, transport, scheme, first)
 
 
 def _http1(

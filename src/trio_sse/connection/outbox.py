@@ -110,6 +110,10 @@ class Outbox:
         if self._broken:
             raise Broken("the connection is broken")
 
+    def retire(self) -> None:
+        """Tell nobody any more that it breaks: the connection is over."""
+        self._on_broken = _nobody
+
     def _keep(self, rest: memoryview) -> None:
         self._unsent.append(rest)
         self.size += len(rest)
@@ -145,3 +149,7 @@ class Outbox:
         if self._emptied is not None:
             self._emptied.set()
             self._emptied = None
+
+
+def _nobody(error: Broken) -> None:
+    """Stand for who is not to be told any more."""

@@ -60,7 +60,8 @@ class Http1Reading:
                         return body_too_large(self._limits)
                 case h11.EndOfMessage():
                     buffer[:0] = self.h11.trailing_data[0]
-                    return replace(cast(Request, self.head), body=bytes(self._body))
+                    head = cast(Request, self.head)
+                    return replace(head, body=bytes(self._body)) if self._body else head
                 case _:
                     return event
 
