@@ -25,6 +25,19 @@ WARNINGS = "default,ignore:Async generator 'httpx._content:ResourceWarning"
 """Shown, but for one that httpx causes itself: it leaves the body of a request that could not be
 sent over HTTP/2 to the garbage collector."""
 
+CTRL_C_INSIDE_HTTPX = """
+import signal, httpx._models as models
+from trio_sse.cli import main
+
+class Chunker(models.ByteChunker):
+    def decode(self, content):
+        signal.raise_signal(signal.SIGINT)
+        return super().decode(content)
+
+models.ByteChunker = Chunker
+main()
+"""
+
 Channel = Literal["out", "err"]
 
 
@@ -144,6 +157,11 @@ def command(
     """Start `trio-sse` with these arguments."""
     argv = [sys.executable, "-m", "trio_sse", *map(str, arguments)]
     return Running(argv, stdin=stdin, environment=environment, cwd=cwd)
+
+
+def interrupted_inside_httpx(*arguments: str) -> Running:
+    """Start `trio-sse`, and Ctrl-C comes while httpx passes a chunk on through its generators."""
+    return Running([sys.executable, "-c", CTRL_C_INSIDE_HTTPX, *arguments])
 
 
 def curl(*arguments: str) -> Running:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import pytest
 
-from running import PATIENCE, Running, command, drained, listening
+from running import PATIENCE, Running, command, drained, interrupted_inside_httpx, listening
 from trio_sse.cli.listen import gap, pretty
 from trio_sse.event import Event
 
@@ -130,6 +130,14 @@ def test_ctrl_c_is_quiet(hub: str) -> None:
     with command("listen", "-k", hub, "-t", "t") as listener:
         listener.expect("^Listening")
         listener.signal(signal.SIGINT)
+        assert listener.finish() == 130
+    assert len(listener.err.splitlines()) == 1
+
+
+def test_ctrl_c_is_quiet_while_events_pour_in(hub: str) -> None:
+    publish(hub, "t", "event")
+    arguments = ("listen", "-k", hub, "-t", "t", "--last-id", "earliest")
+    with interrupted_inside_httpx(*arguments) as listener:
         assert listener.finish() == 130
     assert len(listener.err.splitlines()) == 1
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from running import HUB, Running, command, drained, listening
+from running import HUB, Running, command, drained, interrupted_inside_httpx, listening
 
 # Runs a command on a terminal and copies what it says to standard output.
 TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
@@ -147,6 +147,12 @@ def test_ctrl_c_while_it_waits_for_the_server_is_quiet() -> None:
         publisher.expect("nothing listens there. Line 1 waits for it.")
         publisher.signal(signal.SIGINT)
         assert publisher.finish() == 130
+
+
+def test_ctrl_c_while_an_answer_comes_is_quiet(hub: str) -> None:
+    with interrupted_inside_httpx("publish", "-k", hub, "t", "--data", "x") as publisher:
+        assert publisher.finish() == 130
+    assert publisher.err == ""
 
 
 def test_progress_is_shown_on_a_terminal(hub: str) -> None:

@@ -4,6 +4,10 @@ Owns how events look. Events go to standard output and are flushed one by one; e
 about the connection, and a gap in the stream, goes to standard error.
 
 Refuses: letting an event's text drive the terminal (escape sequences are shown, not obeyed).
+
+Ctrl-C takes effect where the client waits, and where something is printed, as whoever reads our
+output may have stopped. Raised anywhere else it would leave httpx's generators half done to the
+garbage collector.
 """
 
 from __future__ import annotations
@@ -59,6 +63,7 @@ def listen(
 
     style: Style = "json" if as_json else "pretty" if sys.stdout.isatty() else "plain"
 
+    @trio.lowlevel.enable_ki_protection
     async def follow() -> None:
         target = client.hub_url(url) if topics else client.stream_url(url)
         if target.path == "/":
@@ -90,11 +95,13 @@ def listen(
     return 0
 
 
+@trio.lowlevel.disable_ki_protection
 def tell(sentence: str) -> None:
     """Say something about the connection on standard error."""
     click.secho(printable(sentence), err=True, dim=True)
 
 
+@trio.lowlevel.disable_ki_protection
 def show(event: Event, style: Style) -> bool:
     """Print `event`; return False if it was a warning about the stream instead."""
     data = event.data or ""

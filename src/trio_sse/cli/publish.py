@@ -4,6 +4,8 @@ Owns what happens when an event is refused (say so, go on) and when the server i
 for it, with the line in hand, and read no further: a restart loses no line and memory does
 not grow). Each line is sent until it is answered, so after a broken connection a line may be
 published twice, never not at all.
+
+Ctrl-C takes effect where this waits, not inside httpx, as in `listen`.
 """
 
 from __future__ import annotations
@@ -73,6 +75,7 @@ def publish(
     }
     form = {key: _text(value) for key, value in form.items()}
 
+    @trio.lowlevel.enable_ki_protection
     async def run() -> int:
         async with client.open_client(insecure=insecure) as http:
             target = client.hub_url(url)
