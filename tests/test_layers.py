@@ -26,12 +26,12 @@ LAYERS = [
     {"hub"},
     {"log"},
     {"wire", "transport", "tls", "listening", "client"},
-    {"event", "message", "limits"},
+    {"event", "message", "limits", "coding"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 
 # What the bottom must not need: Locust runs under gevent, where Trio cannot.
-WITHOUT_TRIO = ["event", "message", "limits"]
+WITHOUT_TRIO = ["event", "message", "limits", "coding"]
 
 
 def layer_of(path: Path) -> str:

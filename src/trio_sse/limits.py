@@ -65,6 +65,12 @@ class Limits:
     what was sent. Ten seconds' worth may come at once. Envoy has 1,000 in its queue, Jetty
     allows 128 a second; an honest client sends a few."""
 
+    compress_above: int | None = None
+    """Followers that accept `deflate` are sent what is longer than this compressed, once for all
+    of them. Off by default: the length of what is compressed tells something of it, where secrets
+    stand beside what others may choose (BREACH). nginx compresses from 20 bytes on, Caddy from
+    512; for JSON below 1 KiB there is little to gain."""
+
     # -- how long ---------------------------------------------------------------------
 
     head_timeout: float = 10.0

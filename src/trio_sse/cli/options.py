@@ -94,6 +94,9 @@ LIMIT_OPTIONS = (
         COUNT,
         "HTTP/2 frames a second that carry no request.",
     ),
+    LimitOption(
+        "compress-above", "compress_above", SIZE, "Compress events over this; off if unset."
+    ),
     LimitOption("head-timeout", "head_timeout", SECONDS, "For a request's head, or a handshake."),
     LimitOption("body-timeout", "body_timeout", SECONDS, "For a request's body."),
     LimitOption("heartbeat", "heartbeat", SECONDS, "Silence before a comment is sent."),
@@ -122,7 +125,7 @@ def limit_options(command: Command) -> Command:
     defaults = Limits()
     for option in reversed(LIMIT_OPTIONS):
         value = getattr(defaults, option.field)
-        default = _size(value) if option.type is SIZE else value
+        default = _size(value) if option.type is SIZE and value is not None else value
         command = click.option(
             f"--{option.name}",
             type=option.type,

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from ..coding import Checksum, Deflated
 from ..hub import Hub, Outlet, identity
+from ..hub.audience import Frame
 from ..wire.http2 import Group
 from .exchange import HEARTBEAT, StreamClosed
 
@@ -33,12 +35,14 @@ times at once; beyond this its streams go on alone, each with one copy at a time
 class Followers:
     """Who follows what on one connection, by stream id. Nothing here blocks."""
 
-    __slots__ = ("_connection", "_expiry", "_members", "_primary", "outlets")
+    __slots__ = ("_bodies", "_connection", "_expiry", "_members", "_primary", "outlets")
 
     def __init__(self, connection: Http2Connection) -> None:
         self._connection = connection
         self._members: dict[int, GroupOutlet | Straggler] = {}
-        self._primary: dict[tuple[Hub, frozenset[str]], GroupOutlet] = {}
+        self._bodies: dict[int, Deflated] = {}
+        """Of the streams that are compressed."""
+        self._primary: dict[tuple[Hub, frozenset[str], Frame], GroupOutlet] = {}
         """Of each audience the group that others join."""
         self.outlets: dict[GroupOutlet, None] = {}
         self._expiry: dict[int, float] = {}
@@ -51,9 +55,21 @@ class Followers:
         return iter(tuple(self._members))
 
     def add(
-        self, stream_id: int, hub: Hub, selectors: frozenset[str], cursor: int, opening: bytes
+        self,
+        stream_id: int,
+        hub: Hub,
+        selectors: frozenset[str],
+        cursor: int,
+        opening: bytes,
+        body: Deflated | None = None,
     ) -> None:
-        """Have a stream follow the hub from `cursor` on, after the bytes in `opening`."""
+        """Have a stream follow the hub from `cursor` on, after the payload `opening`.
+
+        With a `body` all of it is compressed.
+        """
+        if body is not None:
+            self._bodies[stream_id] = body
+            opening = body.begin(opening)
         expiry = self._connection.service.expiry(trio.current_time())
         if expiry is not None:
             self._expiry[stream_id] = expiry
@@ -72,6 +88,7 @@ class Followers:
         if member is None:
             return None
         self._expiry.pop(stream_id, None)
+        self._bodies.pop(stream_id, None)
         if isinstance(member, GroupOutlet):
             member.discard(stream_id)
             return memoryview(b"")
@@ -84,13 +101,18 @@ class Followers:
         False if it did not follow anything. A stream that the client has left just goes.
         """
         connection = self._connection
+        body = self._bodies.get(stream_id)
         rest = self.discard(stream_id)
         if rest is None:
             return False
         # In the middle of an event a farewell would become part of it, and complete it; without
         # one the client discards what is not complete (WHATWG HTML, 9.2.6).
-        if connection.service.draining and not rest:
-            connection.wire.send(stream_id, connection.service.farewell())
+        if not rest:
+            last_words = connection.service.farewell() if connection.service.draining else b""
+            if body is not None:
+                last_words = body.finish(last_words)
+            if last_words:
+                connection.wire.send(stream_id, last_words)
         connection.wire.end(stream_id)
         return True
 
@@ -103,12 +125,22 @@ class Followers:
 
     def join(self, stream_id: int, hub: Hub, selectors: frozenset[str]) -> None:
         """Make a stream live. It has just been given all that there is, without a checkpoint."""
-        outlet = self._primary.get((hub, selectors))
+        frame = self._frame(stream_id)
+        outlet = self._primary.get((hub, selectors, frame))
         if outlet is None or not outlet.at_head:
-            outlet = GroupOutlet(self._connection, hub, selectors)
+            outlet = GroupOutlet(self._connection, hub, selectors, frame)
             outlet.go_live()
+        self._put(stream_id, outlet)
+
+    def _frame(self, stream_id: int) -> Frame:
+        body = self._bodies.get(stream_id)
+        return identity if body is None else body.coding.within(identity)
+
+    def _put(self, stream_id: int, outlet: GroupOutlet) -> None:
         outlet.group.add(stream_id)
         self._members[stream_id] = outlet
+        if outlet.checksum is not None:
+            self._bodies[stream_id].share(outlet.checksum)
 
     def fall_behind(
         self, stream_id: int, hub: Hub, selectors: frozenset[str], cursor: int, rest: bytes = b""
@@ -116,6 +148,8 @@ class Followers:
         """Have a stream catch up alone, after `rest`."""
         member = self._members.get(stream_id)
         if isinstance(member, GroupOutlet):
+            if member.checksum is not None:
+                self._bodies[stream_id].share(Checksum())
             member.discard(stream_id)
         straggler = self._members[stream_id] = Straggler(rest)
         self._connection.start_soon(self._catch_up, straggler, stream_id, hub, selectors, cursor)
@@ -137,6 +171,9 @@ class Followers:
                     if not payload:
                         self.join(stream_id, hub, selectors)
                         return
+                    payload = self._frame(stream_id)(payload)
+                    if stream_id in self._bodies:
+                        self._bodies[stream_id].checksum.add(payload)
                     straggler.rest = memoryview(payload)
                 try:
                     straggler.rest = await self._connection.write(stream_id, straggler.rest)
@@ -146,7 +183,7 @@ class Followers:
 
     def adopt(self, outlet: GroupOutlet) -> GroupOutlet:
         """Return the group that this one should be part of now that it is live: maybe itself."""
-        key = (outlet.hub, outlet.selectors)
+        key = (outlet.hub, outlet.selectors, outlet.frame)
         primary = self._primary.get(key)
         if primary is None or primary.audience is None:
             self._primary[key] = primary = outlet
@@ -155,14 +192,13 @@ class Followers:
     def move(self, source: GroupOutlet, target: GroupOutlet) -> None:
         """Merge one group into another that stands at the same cursor."""
         for stream_id in source.group:
-            target.group.add(stream_id)
-            self._members[stream_id] = target
+            self._put(stream_id, target)
         source.retire()
 
     def forget(self, outlet: GroupOutlet) -> None:
         """Drop a group without streams."""
         self.outlets.pop(outlet, None)
-        key = (outlet.hub, outlet.selectors)
+        key = (outlet.hub, outlet.selectors, outlet.frame)
         if self._primary.get(key) is outlet:
             del self._primary[key]
 
@@ -181,13 +217,17 @@ class Straggler:
 class GroupOutlet(Outlet):
     """Streams of one connection that hear the same and stand at the same cursor."""
 
-    __slots__ = ("_connection", "group", "hub")
+    __slots__ = ("_connection", "checksum", "group", "hub")
 
-    def __init__(self, connection: Http2Connection, hub: Hub, selectors: frozenset[str]) -> None:
-        super().__init__(selectors, identity, hub.log.head)
+    def __init__(
+        self, connection: Http2Connection, hub: Hub, selectors: frozenset[str], frame: Frame
+    ) -> None:
+        super().__init__(selectors, frame, hub.log.head)
         self._connection = connection
         self.hub = hub
         self.group = Group(connection.wire)
+        self.checksum = None if frame is identity else Checksum()
+        """Of what the group has been sent, if it is compressed."""
         self.heard = trio.current_time()
         connection.followers.outlets[self] = None
 
@@ -222,11 +262,12 @@ class GroupOutlet(Outlet):
             return
         if self.audience is None or not connection.outbox.clear:
             return
-        for stream_id in self.group.shut(len(HEARTBEAT)):
+        heartbeat = self.frame(HEARTBEAT)
+        for stream_id in self.group.shut(len(heartbeat)):
             # Its silence must not be that of the others.
             cursor = self.hub.cursor_of(self)
             connection.followers.fall_behind(stream_id, self.hub, self.selectors, cursor)
-        if self._send(HEARTBEAT):
+        if self._send(heartbeat):
             self.heard = now
 
     def deliver(self, framed: bytes, stop: int) -> None:
@@ -249,6 +290,8 @@ class GroupOutlet(Outlet):
         frames = self.group.frames(payload)
         if frames is None:
             return False
+        if self.checksum is not None:
+            self.checksum.add(payload)
         self._connection.flush(frames)
         return True
 
@@ -279,6 +322,7 @@ class GroupOutlet(Outlet):
             if not payload:
                 self.go_live()
                 return
+            payload = self.frame(payload)
             if self._send(payload):
                 self.cursor = cursor
                 self.heard = trio.current_time()

@@ -64,7 +64,7 @@ class Http1Connection(Endpoint):
             exchange.scope.cancel()
         elif now - exchange.last_heard >= self.service.silence and self.outbox.clear:
             exchange.heard = now
-            self.outbox.write(self.wire.frame(HEARTBEAT))
+            exchange.say(HEARTBEAT)
 
     def drain(self) -> None:
         """End followers at once and the connection with its last answer; handlers may finish."""
@@ -144,13 +144,16 @@ class Http1Connection(Endpoint):
         decision = self.service.decide(request)
         if isinstance(decision, Response):
             return self._respond(decision)
+        headers, body = decision.headers, None
+        if isinstance(decision, Follow):
+            headers, body = self.service.negotiate(request, decision)
         if request.method == "HEAD":
-            Http1Exchange(self, request, decision.headers).open()
+            Http1Exchange(self, request, headers).open()
             return self.outbox.drained()
         if isinstance(decision, Follow):
             # Followers stay for hours, and what they asked takes 2 KB.
-            return self._follow(Http1Exchange(self, FOLLOWED, decision.headers), decision)
-        return self._handle(Http1Exchange(self, request, decision.headers), decision)
+            return self._follow(Http1Exchange(self, FOLLOWED, headers, body), decision)
+        return self._handle(Http1Exchange(self, request, headers), decision)
 
     async def _respond(self, response: Response) -> None:
         self._send(self.wire.respond(response))
@@ -163,7 +166,7 @@ class Http1Connection(Endpoint):
         try:
             exchange.open()
             for event in opening:
-                self.outbox.write(self.wire.frame(encode(event)))
+                exchange.say(encode(event))
             with exchange.scope:
                 exchange.start_following(hub, hub.selectors(decision.topics), cursor)
                 await self._watch(exchange)

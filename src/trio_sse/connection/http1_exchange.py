@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from ..coding import Deflated
 from ..hub import Hub, Outlet
+from ..hub.audience import Frame
 from ..message import Request, Response
 from ..transport import Broken
 from .exchange import Exchange, StreamClosed
@@ -27,16 +29,18 @@ CATCH_UP_BYTES = 64 * 1024
 class Http1Exchange(Exchange):
     """The request that an HTTP/1.x connection is answering."""
 
-    __slots__ = ("_connection", "_outlet")
+    __slots__ = ("_body", "_connection", "_outlet")
 
     def __init__(
         self,
         connection: Http1Connection,
         request: Request,
         headers: tuple[tuple[str, str], ...],
+        body: Deflated | None = None,
     ) -> None:
         super().__init__(connection.service, request, headers)
         self._connection = connection
+        self._body = body
         self._outlet: Http1Outlet | None = None
 
     @property
@@ -48,8 +52,18 @@ class Http1Exchange(Exchange):
         wire = self._connection.wire
         head = wire.open(200, list(headers))
         if self.request.method != "HEAD":
-            head += wire.frame(opening)
+            head += wire.frame(opening if self._body is None else self._body.begin(opening))
         self._connection.outbox.write(head)
+
+    def say(self, payload: bytes) -> None:
+        """Send what is for this client only, after all that waits. Never blocks or raises."""
+        body, frame = self._body, self._connection.wire.frame
+        if body is None:
+            self._connection.outbox.write(frame(payload))
+        else:
+            block = body.coding.within(frame)(payload)
+            body.checksum.add(block)
+            self._connection.outbox.write(block)
 
     async def write(self, payload: bytes) -> None:
         outbox = self._connection.outbox
@@ -61,7 +75,7 @@ class Http1Exchange(Exchange):
             raise StreamClosed("the client left") from None
         self._refuse_if_over()
         self.heard = trio.current_time()
-        outbox.write(self._connection.wire.frame(payload))
+        self.say(payload)
 
     def _refuse_if_over(self) -> None:
         if self._connection.left or self.ended:
@@ -83,7 +97,13 @@ class Http1Exchange(Exchange):
 
     def start_following(self, hub: Hub, selectors: frozenset[str], cursor: int) -> None:
         """Have the hub write to this stream from now on."""
-        self._outlet = Http1Outlet(self._connection, hub, selectors, cursor)
+        frame = self._connection.wire.frame
+        if self._body is None:
+            self._outlet = Http1Outlet(self._connection, hub, selectors, frame, cursor)
+        else:
+            self._outlet = DeflatedOutlet(
+                self._connection, hub, selectors, frame, cursor, self._body
+            )
         self._outlet.heard = self.heard
         self.following = True
         self._outlet.start()
@@ -101,8 +121,11 @@ class Http1Exchange(Exchange):
             return
         self.ended = True
         connection = self._connection
-        if self.service.draining:
-            connection.outbox.write(connection.wire.frame(self.service.farewell()))
+        last_words = self.service.farewell() if self.service.draining else b""
+        if self._body is not None:
+            last_words = self._body.finish(last_words)
+        if last_words:
+            connection.outbox.write(connection.wire.frame(last_words))
         connection.outbox.write(connection.wire.end())
 
     def abort(self) -> None:
@@ -117,9 +140,14 @@ class Http1Outlet(Outlet):
     __slots__ = ("_catching_up", "_connection", "_hub")
 
     def __init__(
-        self, connection: Http1Connection, hub: Hub, selectors: frozenset[str], cursor: int
+        self,
+        connection: Http1Connection,
+        hub: Hub,
+        selectors: frozenset[str],
+        frame: Frame,
+        cursor: int,
     ) -> None:
-        super().__init__(selectors, connection.wire.frame, cursor)
+        super().__init__(selectors, frame, cursor)
         self._connection = connection
         self._hub = hub
         self._catching_up: trio.CancelScope | None = None
@@ -166,7 +194,38 @@ class Http1Outlet(Outlet):
                     hub.join(self)
                     return
                 self.heard = trio.current_time()
-                outbox.write(self.frame(payload))
+                framed = self.frame(payload)
+                self._count(framed)
+                outbox.write(framed)
+
+    def _count(self, framed: bytes) -> None:
+        """Note what is sent to this one alone."""
 
     def __len__(self) -> int:
         return 1
+
+
+class DeflatedOutlet(Http1Outlet):
+    """One follower whose stream is compressed: the same bytes for all, a checksum of its own."""
+
+    __slots__ = ("_body",)
+
+    def __init__(
+        self,
+        connection: Http1Connection,
+        hub: Hub,
+        selectors: frozenset[str],
+        frame: Frame,
+        cursor: int,
+        body: Deflated,
+    ) -> None:
+        super().__init__(connection, hub, selectors, body.coding.within(frame), cursor)
+        self._body = body
+
+    def deliver(self, framed: bytes, stop: int) -> None:
+        super().deliver(framed, stop)
+        if self.cursor == stop:  # It was taken.
+            self._body.checksum.add(framed)
+
+    def _count(self, framed: bytes) -> None:
+        self._body.checksum.add(framed)

@@ -161,15 +161,19 @@ class Http2Connection(Endpoint):
     def _answer(self, stream_id: int, request: Request, decision: Decision) -> None:
         if isinstance(decision, Response):
             self.respond(stream_id, decision, head_only=request.method == "HEAD")
-        elif request.method == "HEAD":
-            self.respond_head(stream_id, 200, (*STREAM_HEADERS, *decision.headers), end=True)
         elif isinstance(decision, Follow):
+            headers, body = self.service.negotiate(request, decision)
+            if request.method == "HEAD":
+                self.respond_head(stream_id, 200, (*STREAM_HEADERS, *headers), end=True)
+                return
             self.service.stream_opened()
             selectors = decision.hub.selectors(decision.topics)
             cursor, gap = decision.hub.resume(decision.last_event_id)
-            self.respond_head(stream_id, 200, (*STREAM_HEADERS, *decision.headers))
+            self.respond_head(stream_id, 200, (*STREAM_HEADERS, *headers))
             opening = self.service.opening() + b"".join(map(encode, gap))
-            self.followers.add(stream_id, decision.hub, selectors, cursor, opening)
+            self.followers.add(stream_id, decision.hub, selectors, cursor, opening, body)
+        elif request.method == "HEAD":
+            self.respond_head(stream_id, 200, (*STREAM_HEADERS, *decision.headers), end=True)
         else:
             exchange = Http2Exchange(self, stream_id, request, decision.headers)
             self.exchanges[stream_id] = exchange

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 import trio
 
+from ..coding import Coding, Deflated, accepts_deflate
 from ..limits import Limits
 from ..message import Peer, Request, Response
-from ..routes import Decision, Routes
+from ..routes import Decision, Follow, Routes
 from ..transport import Broken
 from ..wire.budget import Allowance
 from .outbox import Stalled
@@ -60,6 +61,12 @@ class Service:
     """Injected, so that tests can say what jitter is."""
     lines: Allowance = field(default_factory=lambda: Allowance(OFFENCE_LINES_PER_SECOND))
     """What the log takes of peers' offences; the counters take them all."""
+    coding: Coding | None = field(init=False)
+    """How followers that accept it are sent what they follow; None if that is off."""
+
+    def __post_init__(self) -> None:
+        above = self.limits.compress_above
+        self.coding = None if above is None else Coding(above)
 
     def decide(self, request: Request) -> Decision:
         """Ask the routes, unless the server is about to stop (503, with a spread-out retry).
@@ -75,6 +82,18 @@ class Service:
             self.counters.failed += 1
             logger.exception("The endpoint of %r failed", request.path)
             return Response.text(500, "Something went wrong here; it has been noted.")
+
+    def negotiate(
+        self, request: Request, decision: Follow
+    ) -> tuple[tuple[tuple[str, str], ...], Deflated | None]:
+        """Return a follower's headers, and the body that it is sent; None: as it is, uncoded."""
+        if self.coding is None:
+            return decision.headers, None
+        # Also to who gets it uncoded: a cache must not take that for everyone's (RFC 9110, 12.5.5).
+        headers = (*decision.headers, ("vary", "accept-encoding"))
+        if not accepts_deflate(request.headers.get_all("accept-encoding")):
+            return headers, None
+        return (*headers, ("content-encoding", "deflate")), Deflated(self.coding)
 
     def about_to_stop(self) -> Response:
         """Return the answer to who comes too late."""

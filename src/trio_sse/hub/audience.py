@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Audience", "Frame", "Outlet", "identity"]
 
 Frame = Callable[[bytes], bytes]
-"""How encoded events become bytes of one wire. A module-level function: audiences are keyed
-by it."""
+"""How encoded events become bytes of one wire. One function for all that are framed alike:
+audiences are keyed by it."""
 
 
 def identity(payload: bytes) -> bytes:
