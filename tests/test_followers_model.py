@@ -1,10 +1,12 @@
 """Followers against a plain list: however clients read, stall and open their windows, each stream
-gets exactly its events, whole and in order, or a gap where the history no longer had them.
+gets exactly its events, whole and in order, or a gap where the history no longer had them. Some are
+compressed, and those are complete in the end, with the checksum of all that they were sent.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from random import Random
 from typing import Literal
 
 import trio
@@ -21,9 +23,14 @@ from trio_sse.hub import GAP_TYPE, Hub, open_hub
 from trio_sse.limits import Limits
 
 # Nobody is dropped for being slow here; heartbeats come in between.
-LIMITS = Limits(write_timeout=1e6, ping_interval=1e6, idle_timeout=1e6, heartbeat=2)
+LIMITS = Limits(
+    write_timeout=1e6, ping_interval=1e6, idle_timeout=1e6, heartbeat=2, compress_above=1000
+)
 
 TOPICS = ("a", "b")
+
+NOISE = Random(1).randbytes(10_000).hex()
+"""Text that compresses to half of it, so that windows are full of it too."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,11 @@ class Open:
     connection: int
     topics: tuple[str, ...]
     behind: int | None
+    compressed: bool
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [("accept-encoding", "deflate")] if self.compressed else []
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ STEPS = st.lists(
             st.integers(0, 1),
             st.sampled_from((("a",), ("b",), ("a", "b"), ("*",))),
             st.none() | st.integers(0, 9),
+            st.booleans(),
         ),
         st.builds(Read, st.integers(0, 1), st.booleans()),
         st.builds(Leave, st.integers(0, 20)),
@@ -112,7 +125,7 @@ class Story:
 
     def publish(self, step: Publish) -> None:
         for _ in range(step.times):
-            data = f"{len(self.published)} " + "x" * step.size
+            data = f"{len(self.published)} " + NOISE[: step.size]
             self.published.append((step.topic, data))
             self.hub.publish(step.topic, Event(data, id=f"#{len(self.published) - 1}"))
 
@@ -175,7 +188,9 @@ class Http2Audience:
         self.read(story, Read(step.connection, gives_back=True))
         await wait_all_tasks_blocked()
         watched, last_event_id = story.watched(step)
-        headers = [] if last_event_id is None else [("last-event-id", last_event_id)]
+        headers = step.headers
+        if last_event_id is not None:
+            headers.append(("last-event-id", last_event_id))
         query = "&".join(f"topic={topic}" for topic in step.topics)
         stream_id = client.ask(f"/?{query}", headers=headers)
         await wait_all_tasks_blocked()
@@ -215,6 +230,12 @@ class Http2Audience:
     def watched(self) -> list[Watched]:
         return [watched for _, _, watched in self.streams]
 
+    def check_the_ends(self) -> None:
+        for connection, stream_id, _ in self.streams:
+            client = self.clients[connection]
+            assert stream_id in client.ended
+            assert client.inflaters[stream_id].is_complete
+
 
 class Http1Audience:
     """A connection for each stream."""
@@ -227,7 +248,9 @@ class Http1Audience:
     async def open(self, story: Story, step: Open) -> None:
         watched, last_event_id = story.watched(step)
         client = Http1Client(self.server.connect(capacity=self.capacity))
-        headers = [] if last_event_id is None else [("last-event-id", last_event_id)]
+        headers = step.headers
+        if last_event_id is not None:
+            headers.append(("last-event-id", last_event_id))
         query = "&".join(f"topic={topic}" for topic in step.topics)
         await client.ask(f"/?{query}", headers=headers)
         await client.head()
@@ -249,6 +272,10 @@ class Http1Audience:
 
     def watched(self) -> list[Watched]:
         return [watched for _, watched in self.streams]
+
+    def check_the_ends(self) -> None:
+        for client, _ in self.streams:
+            assert client.inflater.is_complete
 
 
 Audience = type[Http1Audience] | type[Http2Audience]
@@ -290,6 +317,11 @@ async def play(kind: Audience, steps: list[Step], history: int, capacity: int, w
             story.account_for(watched, len(story.published))
         assert hub.statistics().subscribers == len(audience.watched())
         server.drain()
+        for _ in range(3):
+            await wait_all_tasks_blocked()
+            for connection in (0, 1):
+                audience.read(story, Read(connection, gives_back=True))
+        audience.check_the_ends()
         await trio.sleep(20)
 
 

@@ -11,6 +11,8 @@ import trio
 from trio_sse.event import Decoder, Event
 from trio_sse.transport import Broken, MemoryTransport
 
+from .inflating import Inflater
+
 __all__ = ["Answer", "Cut", "Http1Client"]
 
 
@@ -35,7 +37,8 @@ class Http1Client:
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""
-        """What came of the answer's body so far."""
+        """What came of the answer's body so far, decoded."""
+        self.inflater = Inflater({})
         self._decoder = Decoder()
         self._events: list[Event] = []
 
@@ -78,6 +81,7 @@ class Http1Client:
         assert isinstance(event, h11.Response), event
         self.status = event.status_code
         self.headers = {name.decode(): value.decode() for name, value in event.headers}
+        self.inflater = Inflater(self.headers)
         return self.status
 
     async def read(self) -> bytes:
@@ -86,11 +90,16 @@ class Http1Client:
             await self.head()
         event = await self._next_event()
         if isinstance(event, h11.EndOfMessage):
+            assert self.inflater.is_complete, "the coding ends in the middle"
             return b""
         assert isinstance(event, h11.Data), event
-        self.body += event.data
-        self._events += self._decoder.feed(bytes(event.data))
+        self._take_data(event)
         return bytes(event.data)
+
+    def _take_data(self, event: h11.Data) -> None:
+        data = self.inflater.feed(bytes(event.data))
+        self.body += data
+        self._events += self._decoder.feed(data)
 
     async def read_until(self, text: bytes) -> None:
         """Read until `text` is in the body."""
@@ -125,8 +134,7 @@ class Http1Client:
         """Read what has come of the body, without waiting."""
         while True:
             while isinstance(event := self.h11.next_event(), h11.Data):
-                self.body += event.data
-                self._events += self._decoder.feed(bytes(event.data))
+                self._take_data(event)
             data = self.transport.receive()
             if not data:
                 break

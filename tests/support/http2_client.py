@@ -30,6 +30,8 @@ from hyperframe.frame import Frame, GoAwayFrame
 from trio_sse.event import Decoder, Event
 from trio_sse.transport import MemoryTransport
 
+from .inflating import Inflater
+
 __all__ = ["Http2Client"]
 
 LARGEST_WINDOW = 2**31 - 1
@@ -66,6 +68,8 @@ class Http2Client:
         """Whether it opens the windows again by what it has read."""
         self.heads: dict[int, dict[str, str]] = {}
         self.bodies: defaultdict[int, bytes] = defaultdict(bytes)
+        """What came of each answer's body so far, decoded."""
+        self.inflaters: dict[int, Inflater] = {}
         self.ended: set[int] = set()
         self.resets: dict[int, int] = {}
         self.goaways: list[int] = []
@@ -148,7 +152,9 @@ class Http2Client:
         for event in self.h2.receive_data(data):
             match event:
                 case ResponseReceived():
-                    self.heads[event.stream_id] = {str(k): str(v) for k, v in event.headers}
+                    head = {str(k): str(v) for k, v in event.headers}
+                    self.heads[event.stream_id] = head
+                    self.inflaters[event.stream_id] = Inflater(head)
                 case DataReceived():
                     self._take_data(event)
                 case StreamEnded():
@@ -165,8 +171,9 @@ class Http2Client:
 
     def _take_data(self, event: DataReceived) -> None:
         stream_id = event.stream_id
-        self.bodies[stream_id] += event.data
-        self._events[stream_id] += self._decoders[stream_id].feed(event.data)
+        data = self.inflaters[stream_id].feed(event.data)
+        self.bodies[stream_id] += data
+        self._events[stream_id] += self._decoders[stream_id].feed(data)
         if self.gives_back and event.flow_controlled_length:
             with contextlib.suppress(StreamClosedError):  # it has ended with these bytes
                 self.h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
@@ -194,6 +201,7 @@ class Http2Client:
         """Read an answer to its proper end and return its body."""
         await self.until(lambda: stream_id in self.ended or stream_id in self.resets)
         assert stream_id in self.ended, f"stream {stream_id} was reset"
+        assert self.inflaters[stream_id].is_complete, "the coding ends in the middle"
         return self.bodies[stream_id]
 
     async def events(self, stream_id: int, count: int) -> list[Event]:

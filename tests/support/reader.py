@@ -44,6 +44,11 @@ class Reader(ABC):
     async def ending(self) -> Ending:
         """Read to the end, and tell whether it is a proper one."""
 
+    @property
+    @abstractmethod
+    def headers(self) -> dict[str, str]:
+        """The head's fields."""
+
     @abstractmethod
     def poll(self) -> bytes:
         """Read what has come of the body, without waiting."""
@@ -74,6 +79,10 @@ class _Http1Reader(Reader):
 
     async def read_until(self, text: bytes) -> None:
         await self.client.read_until(text)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.client.headers
 
     def poll(self) -> bytes:
         before = len(self.body)
@@ -109,6 +118,10 @@ class _Http2Reader(Reader):
     async def read_until(self, text: bytes) -> None:
         await self.client.until(lambda: text in self.body)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.client.heads[self.stream_id]
+
     def poll(self) -> bytes:
         before = len(self.body)
         self.client.take()
@@ -119,7 +132,10 @@ class _Http2Reader(Reader):
         await client.until(
             lambda: client.is_closed or stream_id in client.ended or stream_id in client.resets
         )
-        return "proper" if stream_id in client.ended else "cut"
+        if stream_id not in client.ended:
+            return "cut"
+        assert client.inflaters[stream_id].is_complete, "the coding ends in the middle"
+        return "proper"
 
     @property
     def body(self) -> bytes:

@@ -1,0 +1,139 @@
+"""The content coding: what is made of pieces once can be read in every stream, piece by piece."""
+
+from __future__ import annotations
+
+import zlib
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_sse.coding import Block, Checksum, Coding, Deflated, accepts_deflate
+from trio_sse.wire.http1 import chunk, identity
+
+ABOVE = 200
+
+PIECES = st.lists(
+    st.binary(max_size=300)
+    | st.builds(lambda text, n: text * n, st.binary(), st.integers(1, 5000)),
+    max_size=8,
+)
+
+
+@given(PIECES)
+def test_each_piece_can_be_read_once_it_has_come_and_the_end_is_the_streams_own(
+    pieces: list[bytes],
+) -> None:
+    coding = Coding(ABOVE)
+    body, reader = Deflated(coding), zlib.decompressobj()
+    assert reader.decompress(body.begin(b":\n\n")) == b":\n\n"
+    for piece in pieces:
+        block = coding.encode(piece)
+        body.checksum.add(block)
+        assert reader.decompress(block) == piece
+    assert not reader.eof
+    # zlib compares the checksum, and raises if it is another.
+    assert reader.decompress(body.finish(b"retry: 1\n\n")) == b"retry: 1\n\n"
+    assert reader.eof
+
+
+@given(st.data())
+def test_streams_that_share_a_checksum_for_a_while_each_end_with_their_own(
+    data: st.DataObject,
+) -> None:
+    coding = Coding(ABOVE)
+    shared = [Checksum(), Checksum()]
+    bodies = [Deflated(coding) for _ in range(3)]
+    readers = [zlib.decompressobj() for _ in bodies]
+    for body, reader in zip(bodies, readers, strict=True):
+        reader.decompress(body.begin(data.draw(st.binary(max_size=20))))
+    for _ in range(data.draw(st.integers(0, 20))):
+        number = data.draw(st.integers(0, 2))
+        match data.draw(st.sampled_from(("join", "leave", "send"))):
+            case "join":
+                bodies[number].share(data.draw(st.sampled_from(shared)))
+            case "leave":
+                bodies[number].share(Checksum())
+            case "send":
+                block = coding.encode(data.draw(st.binary(max_size=400)))
+                hearing = bodies[number].checksum
+                hearing.add(block)
+                for body, reader in zip(bodies, readers, strict=True):
+                    if body.checksum is hearing:
+                        reader.decompress(block)
+    for body, reader in zip(bodies, readers, strict=True):
+        reader.decompress(body.finish())
+        assert reader.eof
+
+
+def test_only_pieces_above_the_size_are_compressed_and_only_if_it_helps() -> None:
+    coding = Coding(ABOVE)
+    at_the_size, above, noise = b"a" * ABOVE, b"a" * (ABOVE + 1), Random(1).randbytes(1000)
+    assert coding.encode(at_the_size) == b"\0\xc8\0\x37\xff" + at_the_size
+    assert len(coding.encode(above)) < 20
+    assert coding.encode(noise)[5:] == noise
+
+
+def test_a_piece_is_compressed_once_for_all_that_hear_it() -> None:
+    coding = Coding(ABOVE)
+    assert coding.encode(b"a" * 1000) is coding.encode(b"a" * 1000)
+
+
+def test_a_frame_goes_around_what_is_coded_and_is_one_for_all() -> None:
+    coding = Coding(ABOVE)
+    chunked = coding.within(chunk)
+    assert chunked is coding.within(chunk)
+    assert chunked is not coding.within(identity)
+    assert chunked is not Coding(ABOVE).within(chunk)
+    block = chunked(b"a" * 1000)
+    assert block == chunk(coding.encode(b"a" * 1000))
+    assert isinstance(block, Block)
+    assert block.length == 1000
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "deflate",
+        "gzip, deflate, br",
+        "gzip, deflate, br, zstd",
+        "DEFLATE",
+        "br;q=1.0, deflate;q=0.5, *;q=0",
+        "deflate ; q=0.001",
+        "*",
+        "gzip;q=0, *;q=0.5",
+        "identity, deflate",
+        "identity;q=0.5, deflate;q=0.5",
+        "identity;q=0, deflate",
+        "what is this?, deflate",
+    ],
+)
+def test_who_accepts_deflate_is_sent_it(field: str) -> None:
+    assert accepts_deflate([field])
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "",
+        "gzip",
+        "gzip, br",
+        "identity",
+        "deflate;q=0",
+        "deflate;q=0.000, *",
+        "*;q=0",
+        "identity;q=1, deflate;q=0.5",
+        "identity, *;q=0.5",
+        "deflate;q=2",
+        "deflate;level=9",
+        "deflated",
+    ],
+)
+def test_who_does_not_is_not(field: str) -> None:
+    assert not accepts_deflate([field])
+
+
+def test_several_fields_are_one_list_and_none_asks_for_nothing() -> None:
+    assert accepts_deflate(["gzip", "deflate"])
+    assert not accepts_deflate([])
