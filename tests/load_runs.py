@@ -9,6 +9,7 @@ import gzip
 import json
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -36,12 +37,12 @@ def histogram(median: float, count: int, *, spread: float = 0.3, most: float = 0
     """Durations around a median in µs, encoded; `most` is the longest."""
     found = HdrHistogram(1, 3_600_000_000, 3)
     parts = min(count, 2_000)
-    for n in range(parts):
+    ends = [count * n // parts for n in range(parts + 1)]
+    for n, (before, after) in enumerate(pairwise(ends)):
         z = NormalDist().inv_cdf((n + 0.5) / parts)
         value = median * math.exp(spread * z)
-        found.record_value(int(min(value, most) if most else value), max(1, count // parts))
-    if most:
-        found.record_value(int(most))
+        longest = n == parts - 1 and most
+        found.record_value(int(most if longest else min(value, most or value)), after - before)
     return str(found.encode().decode())
 
 
@@ -174,9 +175,13 @@ def steady(results: Path) -> Path:
 def ramp(results: Path) -> Path:
     """Both protocols, from 1,000 clients on."""
     made = []
-    for name, per_client in (("trio-sse, HTTP/1.1", 10.3), ("trio-sse, HTTP/2", 0.9)):
+    for name, per_client, cost in (
+        ("trio-sse, HTTP/1.1", 10.3, (9.4e-6, 0)),
+        ("trio-sse, HTTP/2", 0.9, (0.2e-6, 800e-6)),
+    ):
         begin = START + CONNECTING
         steps: list[dict[str, Any]] = []
+        used = [[START, 0.0, 60e6, 0.0, 0.0]]
         for users in (1_000, 2_000, 5_000, 10_000, 20_000, 30_000):
             last = 900 + per_client * users
             steps.append(
@@ -188,9 +193,12 @@ def ramp(results: Path) -> Path:
                     "events": events(last, users, begin, 18, 2.0),
                 }
             )
+            for second in range(10):
+                cpu = 2 * (cost[0] * users + cost[1])
+                used.append([begin + second, used[-1][1] + cpu, 60e6 + 3e3 * users, 2e3 * users, 0])
             begin += 10
         whole = run(last)
-        whole["steps"] = steps
+        whole["steps"], whole["server_samples"] = steps, used
         whole["events"] = [event for step in steps for event in step["events"]]
         made.append((variant(name), whole))
     return folder(
@@ -254,4 +262,104 @@ def compare(results: Path, name: str = "2026-01-06-compare-servers") -> Path:
         title="HTTP/1.1 and HTTP/2, trio-sse and Hypercorn, 30,000 clients each",
         warnings=["The machine is busy (load 1.34): figures are worse than they need to be."],
         command="make compare USERS=30000",
+    )
+
+
+def burst(results: Path) -> Path:
+    """A thousand events at once, in the middle of steady ones; both protocols."""
+    made = []
+    for name, last, pile in (("trio-sse, HTTP/1.1", 310_000, 9e6), ("trio-sse, HTTP/2", 14e3, 4e5)):
+        bursting = run(last)
+        begin = bursting["measured_from"]
+        due = begin + 20.0
+        for n in range(1_000):
+            waits = [int(last * 0.02 + pile * n / 1e3 * part) for part in (0.6, 0.8, 1.0, 1.02)]
+            bursting["events"].append([120 + n, due, 30_000, *waits])
+        late = {int(due - START) + n: 30_000 * 1_000 * 1e6 / pile for n in range(round(pile / 1e6))}
+        for n, row in enumerate(bursting["timeline"]):
+            row[2] += int(late.get(n, 0))
+        bursting |= {
+            "deliveries": 30_000 * 1_120,
+            "expected": 30_000 * 1_120,
+            "piled_reads": 0 if last > 1e5 else 900_000,
+            "publisher": {"published": 1_120, "late_max_us": 2_100, "errors": 0},
+        }
+        made.append((variant(name, settings={"burst": "1000@20"}), bursting))
+    return folder(
+        results, "2026-01-07-burst-both", made, title="A thousand events at once to 30,000 clients"
+    )
+
+
+def slow(results: Path) -> Path:
+    """A tenth of the clients reads nothing for ten seconds."""
+    stalled = run(330_000, recovery=histogram(400_000, 3_000, spread=0.5, most=2_400_000))
+    begin = stalled["measured_from"]
+    for event in stalled["events"]:
+        since = event[1] - begin - 20
+        if 0 <= since < 10:
+            event[6] = int((10 - since) * 1e6)
+    for row in stalled["timeline"]:
+        if 0 <= row[0] - begin - 20 < 10:
+            row[2] = 54_000
+    return folder(
+        results,
+        "2026-01-08-slow-http1",
+        [(variant("trio-sse, HTTP/1.1", settings={"stall": "3000@20:10"}), stalled)],
+        title="3,000 of 30,000 clients stop reading for ten seconds",
+    )
+
+
+def restart(results: Path) -> Path:
+    """The server is stopped and started again; its history is gone, so clients hear of a gap."""
+    restarted = run(
+        320_000,
+        recovery=histogram(3_900_000, 30_000, spread=0.2, most=7_300_000),
+        faults={"gap": 30_000},
+    )
+    for row in restarted["timeline"]:
+        since = row[0] - restarted["measured_from"] - 20
+        if 0 <= since < 7:
+            row[1], row[2] = (
+                int(30_000 * max(0, since - 2) / 5),
+                int(60_000 * max(0, since - 2) / 5),
+            )
+            row[4], row[5] = (9_000, 0) if since < 2 else (300, 6_000)
+    settings = {"restart_at": 20, "expect_gap": True}
+    return folder(
+        results,
+        "2026-01-09-restart-http1",
+        [(variant("trio-sse, HTTP/1.1", settings=settings), restarted)],
+        title="The server is restarted under 30,000 clients",
+    )
+
+
+def idle(results: Path) -> Path:
+    """Clients that hear nothing but heartbeats: memory is all there is to see."""
+    made = []
+    for name, own, kernel in (
+        ("trio-sse, HTTP/1.1", 8_140, 6_220),
+        ("trio-sse, HTTP/1.1, TLS", 24_100, 6_400),
+        ("trio-sse, HTTP/2", 1_090, 66),
+    ):
+        held = run(
+            latency=None,
+            first_event=None,
+            events=[],
+            deliveries=0,
+            expected=0,
+            reads=0,
+            bytes=0,
+            rate=0.0,
+            publisher={"published": 0, "late_max_us": 0, "errors": 0},
+        )
+        for row in held["timeline"]:
+            row[2] = 0
+        held["server"] |= {
+            "cpu_us_per_delivery": None,
+            "rss_per_subscriber": own,
+            "kernel_per_subscriber": kernel,
+        }
+        made.append((variant(name, rate=0.0), held))
+    return folder(
+        results, "2026-01-10-idle-both", made, title="30,000 clients are held without an event"
     )

@@ -8,7 +8,7 @@ marker and dash too. What is measured, and by whom, is not known here.
 from .bars import Bar, Bars
 from .curves import Curves, Line, Mark, Panel
 from .paper import STYLE, Chart, Drawing, Look
-from .scales import Linear, Log, Nines, Scale
+from .scales import Linear, Log, Nines, Scale, binary, whole
 from .spans import Point, Span, Spans
 
 __all__ = [
@@ -29,4 +29,6 @@ __all__ = [
     "Scale",
     "Span",
     "Spans",
+    "binary",
+    "whole",
 ]

@@ -22,6 +22,10 @@ ROOMY = 560.0
 MOST_MARKERS = 14
 SMALL = 12.0
 GAP = 15.0
+DENSER = 2.5
+"""How much closer values may stand along the height than along the width, where words are long."""
+SAMPLE = 30.0
+"""px for a leader and the marker before a name at a line's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +74,17 @@ class Curves:
         paper = Paper(width)
         y = paper.heading(self.title, self.subtitle, MARGIN) + 8
         at_ends = self.named_at_ends and width >= ROOMY
-        ticks = [words for p in self.panels for _, words in p.scale.ticks(p.height)]
+        ticks = [words for p in self.panels for _, words in p.scale.ticks(p.height * DENSER)]
         left = MARGIN + max(width_of(words, SMALL) for words in ticks) + 6
         right = width - MARGIN - 8
         if at_ends:
-            right -= max((width_of(n, SMALL) + 16 for n in self._names()), default=0)
+            right -= max((width_of(n, SMALL) + SAMPLE for n in self._names()), default=0)
         else:
             y = self._key(paper, y)
         y = self._mark_names(paper, y, left, right)
-        top = y
         for panel in self.panels:
             y = self._panel(paper, panel, y, left, right, named=at_ends) + 14
-        bottom = y - 14
-        for mark in self.marks:
-            x = left + self.across.at(mark.at) * (right - left)
-            paper.path(f"M{x:.1f} {top:.1f}V{bottom:.1f}", "mark", mark.name)
-        y = bottom + 17
+        y += 3
         free = -1e9
         for value, words in self.across.ticks(right - left):
             x = left + self.across.at(value) * (right - left)
@@ -104,6 +103,8 @@ class Curves:
         return [line.name for panel in self.panels for line in panel.lines]
 
     def _key(self, paper: Paper, y: float) -> float:
+        if len(set(self._names())) < 2:
+            return y
         x, seen = MARGIN, set()
         for panel in self.panels:
             for line in panel.lines:
@@ -146,13 +147,16 @@ class Curves:
                 bottom - panel.scale.at(point[1]) * panel.height,
             )
 
-        for value, words in panel.scale.ticks(panel.height * 1.6):
+        for value, words in panel.scale.ticks(panel.height * DENSER):
             height = bottom - panel.scale.at(value) * panel.height
             paper.path(f"M{left:.1f} {height:.1f}H{right:.1f}", "hair")
             paper.text(left - 6, height + 4, words, size=SMALL, anchor="end", style="soft")
         for value, _ in self.across.ticks(right - left):
             x = left + self.across.at(value) * (right - left)
             paper.path(f"M{x:.1f} {top:.1f}V{bottom:.1f}", "hair")
+        for mark in self.marks:
+            x = left + self.across.at(mark.at) * (right - left)
+            paper.path(f"M{x:.1f} {top:.1f}V{bottom:.1f}", "mark", mark.name)
         paper.path(f"M{left:.1f} {bottom:.1f}H{right:.1f}", "axis")
         lines = [line for line in panel.lines if line.points]
         for line in lines:
@@ -174,9 +178,14 @@ class Curves:
                     continue
                 if abs(label - end[1]) > 3 or end[0] < right - 3:
                     paper.path(
-                        f"M{end[0] + 5:.1f} {end[1]:.1f}L{right + 10:.1f} {label:.1f}", "hair"
+                        f"M{end[0] + 5:.1f} {end[1]:.1f}L{right + 8:.1f} {label:.1f}", "hair"
                     )
-                paper.text(right + 12, label + 4, line.name, size=SMALL)
+                if line.look.faint:
+                    paper.line([(right + 11, label), (right + 23, label)], line.look)
+                else:
+                    paper.line([(right + 9, label), (right + 25, label)], line.look)
+                    paper.marker(right + 17, label, line.look)
+                paper.text(right + SAMPLE, label + 4, line.name, size=SMALL)
         return bottom
 
 

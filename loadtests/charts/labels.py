@@ -6,11 +6,12 @@ ones: what does not overlap there does not anywhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-__all__ = ["line_height", "spread", "width_of", "wrapped"]
+__all__ = ["bound", "line_height", "spread", "width_of", "wrapped"]
 
-_NARROW = "ijl.,:;'|!I()[]ft r·"
+_NARROW = "ijl.,:;'|!I()[]ft r·\u00a0"
 _WIDE = "mwMWOQ@%→"
 
 
@@ -18,6 +19,14 @@ def width_of(words: str, size: float, *, bold: bool = False) -> float:
     """Return how many px a line takes at most."""
     ems = sum(0.4 if c in _NARROW else 0.95 if c in _WIDE else 0.64 for c in words)
     return ems * size * (1.11 if bold else 1.0)
+
+
+_UNIT = re.compile(r"(?<=\d) (?=(?:µs|ms|s|min|B|KiB|MiB|GiB|%|million|billion)(?:\W|$))")
+
+
+def bound(words: str) -> str:
+    """Return words in which a number and its unit stay on one line."""
+    return _UNIT.sub("\u00a0", words)
 
 
 def line_height(size: float) -> float:
@@ -28,7 +37,7 @@ def line_height(size: float) -> float:
 def wrapped(words: str, room: float, size: float, *, bold: bool = False) -> list[str]:
     """Break words into lines that fit; a word that is too long has a line of its own."""
     lines: list[str] = []
-    for word in words.split():
+    for word in bound(words).split(" "):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and width_of(longer, size, bold=bold) <= room:
             lines[-1] = longer

@@ -7,8 +7,9 @@ unit, but not every font has one; a plain space does.
 from __future__ import annotations
 
 import math
+import re
 
-__all__ = ["count", "digits", "duration", "part", "size"]
+__all__ = ["count", "digits", "duration", "part", "plain", "size"]
 
 
 def digits(value: float) -> str:
@@ -47,6 +48,11 @@ def count(value: float) -> str:
         if abs(value) >= factor:
             return f"{digits(value / factor)} {word}"
     return f"{value:,.0f}"
+
+
+def plain(written: str) -> str:
+    """Return a round number without the zeros that say nothing, as along an axis: 10 ms, 2.5 s."""
+    return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda found: found[1].rstrip("."), written)
 
 
 def part(value: float) -> str:

@@ -7,9 +7,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Linear", "Log", "Nines", "Scale"]
+from .numbers import plain
+
+__all__ = ["Linear", "Log", "Nines", "Scale", "binary", "decimal", "whole"]
 
 Written = Callable[[float], str]
+
+Step = Callable[[float], float]
+"""From the least that two marks may be apart to what they are."""
+
+
+def decimal(least: float) -> float:
+    """Steps of 1, 2 or 5 times a power of ten."""
+    power: float = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.9999)
+
+
+def whole(least: float) -> float:
+    """The same for what comes in whole numbers."""
+    return decimal(max(1.0, least))
+
+
+def binary(least: float) -> float:
+    """Steps of a power of two, for bytes."""
+    return float(2 ** max(0, math.ceil(math.log2(least) - 1e-9)))
 
 
 class Scale(Protocol):
@@ -29,20 +50,21 @@ class Linear:
     high: float
     written: Written
     low: float = 0.0
+    step: Step = decimal
 
     def at(self, value: float) -> float:
         return (value - self.low) / (self.high - self.low)
 
     def ticks(self, room: float) -> list[tuple[float, str]]:
-        step = _step((self.high - self.low) / max(1.0, room / 80))
+        step = self.step((self.high - self.low) / max(1.0, room / 80))
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [(n * step, self.written(n * step)) for n in range(first, last + 1)]
+        return [(n * step, plain(self.written(n * step))) for n in range(first, last + 1)]
 
     @classmethod
-    def over(cls, values: Sequence[float], written: Written) -> Linear:
+    def over(cls, values: Sequence[float], written: Written, step: Step = decimal) -> Linear:
         """Return one from zero to a little over the highest of the values."""
-        return cls(max([*values, 0.0]) * 1.05 or 1.0, written)
+        return cls(max([*values, 0.0]) * 1.05 or 1.0, written, step=step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +90,7 @@ class Log:
             for factor in wanted
         ] + [10.0 ** math.ceil(math.log10(self.high))]
         inside = [v for v in found if self.low * 0.999 <= v <= self.high * 1.001]
-        return [(value, self.written(value)) for value in inside]
+        return [(value, plain(self.written(value))) for value in inside]
 
     @classmethod
     def over(cls, values: Sequence[float], written: Written) -> Log:
@@ -99,11 +121,6 @@ class Nines:
 
 def _nines(value: float) -> float:
     return -math.log10(1 - value)
-
-
-def _step(least: float) -> float:
-    power: float = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.9999)
 
 
 def _round(value: float, way: Callable[[float], int]) -> float:

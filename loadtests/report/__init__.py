@@ -2,6 +2,7 @@
 
     runs        manifest.json and raw.json.gz -> values
     judging     what failed, was skipped, or cannot be trusted, in sentences
+    findings    the headlines, in words
     tables      the figures as rows of text
     pictures    which charts a run deserves, and what each shows
     document    all of it in order

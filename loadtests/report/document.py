@@ -1,6 +1,7 @@
 """A report as parts in their order, whatever they are written in afterwards.
 
-What is not to be believed comes before the charts, and how it was measured after them.
+What was found comes first, in words, then what is not to be believed of it; how it was measured
+comes after the charts. Of a run to which something was done, the timelines are the first charts.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from ..charts import Chart
 from ..charts.numbers import count, duration
 from . import pictures
-from .judging import Verdict, doubts, failures, outcome, verdict
+from .findings import findings
+from .judging import Verdict, doubts, failures, outcome, sentence, verdict
 from .runs import Run, Variant
-from .tables import Table, distributions, ramp, settings, summary
+from .tables import Table, distributions, ramp, settings, summary, traffic
 
 __all__ = ["Code", "Document", "Figure", "Fold", "Heading", "Items", "Part", "Prose", "report"]
 
@@ -64,6 +66,12 @@ class Fold:
     parts: Sequence[Part]
 
 
+FEW = 2
+"""Timelines up to which all are shown without being asked for."""
+
+MANY = 10
+"""Distributions from which on they are shown when asked for."""
+
 Part = Heading | Prose | Items | Code | Figure | Fold | Table
 
 
@@ -80,24 +88,16 @@ class Document:
 
 def report(run: Run) -> Document:
     """Put a run into words, tables and charts."""
-    parts: list[Part] = [summary(run), *_warnings(run)]
+    parts: list[Part] = [Items([("", words) for words in findings(run)])]
+    parts += [*_warnings(run), *_summary(run)]
     drawn = [Figure(f"{picture.name}.svg", picture.chart) for picture in pictures.first(run)]
-    if drawn:
-        parts += [Heading("What was measured"), *drawn]
-    parts += _seconds(run)
-    steps, known = ramp(run), distributions(run)
+    charts: list[Part] = [Heading("What was measured"), *drawn] if drawn else []
+    seconds = _seconds(run)
+    parts += [*seconds, *charts] if pictures.disturbed(run) else [*charts, *seconds]
+    steps = ramp(run)
     if steps:
         parts += [Heading("The steps of the ramp"), steps]
-    if known:
-        parts += [
-            Heading("All distributions"),
-            Prose(
-                "Read from histograms with three digits that were kept by each client process and "
-                "merged, never averaged. Latency counts from when an event was due."
-            ),
-            known,
-        ]
-    parts += _how(run)
+    parts += [*_distributions(run), *_how(run)]
     ended = {verdict(variant) for variant in run.variants}
     return Document(
         run.title,
@@ -112,14 +112,37 @@ def _warnings(run: Run) -> list[Part]:
     said: list[tuple[str, str]] = []
     for variant in run.variants:
         if variant.skipped is not None:
-            said.append((f"{variant.name}: skipped.", variant.skipped))
-        said += [(f"{variant.name}: failed.", words) for words in failures(variant)]
+            said.append((f"{variant.name}: skipped.", sentence(variant.skipped)))
+        if failed := failures(variant):
+            said.append((f"{variant.name}: failed.", " ".join(failed)))
     for variant in run.variants:
-        said += [(f"{variant.name}:", words) for words in doubts(variant)]
+        if doubtful := doubts(variant):
+            said.append((f"{variant.name}:", " ".join(doubtful)))
     said += [("The machine:", words) for words in run.warnings]
     if not said:
         return []
     return [Heading("Before you believe these figures"), Items(said, warns=True)]
+
+
+def _summary(run: Run) -> list[Part]:
+    told = "Latency is from when an event was due to its receipt by the client's kernel"
+    if any(variant.largest for variant in run.measured):
+        told += "; latency and CPU are those of the largest step"
+    return [Heading("In figures"), summary(run), Prose(f"{told}.")]
+
+
+def _distributions(run: Run) -> list[Part]:
+    known = distributions(run)
+    if known is None:
+        return []
+    told = Prose(
+        "Read from histograms with three digits that were kept by each client process and merged, "
+        "never averaged. Latency counts from when an event was due."
+    )
+    heading = Heading("All distributions")
+    if len(known.rows) > MANY:
+        return [heading, told, Fold(f"{len(known.rows)} distributions", [known])]
+    return [heading, told, known]
 
 
 def _seconds(run: Run) -> list[Part]:
@@ -127,7 +150,7 @@ def _seconds(run: Run) -> list[Part]:
     if not timelines:
         return []
     heading = Heading("Second by second")
-    if len(timelines) == 1:
+    if len(timelines) <= FEW:
         return [heading, *timelines]
     told = "of a variant: connections, events, errors, the server's CPU and memory"
     return [
@@ -153,6 +176,8 @@ def _how(run: Run) -> list[Part]:
     for variant in run.measured:
         if told := _offered(variant):
             parts.append(Prose(f"{variant.name}: {told}"))
+    if rows := traffic(run):
+        parts.append(rows)
     if rows := settings(run):
         parts.append(Fold("Settings of each variant", [rows]))
     parts += [

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 
 from ..charts import STYLE
+from ..charts.labels import bound
 from .document import Code, Document, Figure, Fold, Heading, Items, Part, Prose
 from .tables import Table
 
@@ -37,10 +38,14 @@ def written(document: Document) -> str:
         # So that a browser does not ask for one.
         '<link rel="icon" href="data:,">\n'
         f"<title>{title}</title>\n<style>\n{SHEET.read_text()}{STYLE}</style>\n</head>\n"
-        f'<body>\n<main>\n<header>\n<p class="line">{escape(document.line)}</p>\n'
-        f'<h1>{title}</h1>\n<p class="outcome {kind}">{escape(document.outcome)}</p>\n</header>\n'
+        f'<body>\n<main>\n<header>\n<p class="run">{escape(document.line)}</p>\n'
+        f'<h1>{title}</h1>\n<p class="outcome {kind}">{_said(document.outcome)}</p>\n</header>\n'
         f"{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def _said(words: str) -> str:
+    return escape(bound(words))
 
 
 def _part(part: Part) -> str:
@@ -48,10 +53,11 @@ def _part(part: Part) -> str:
         case Heading(words):
             return f"<h2>{escape(words)}</h2>"
         case Prose(words):
-            return f"<p>{escape(words)}</p>"
+            return f"<p>{_said(words)}</p>"
         case Items(items, warns):
             inside = "\n".join(
-                f"<li><strong>{escape(first)}</strong> {escape(rest)}</li>" for first, rest in items
+                f"<li>{f'<strong>{_said(first)}</strong> ' if first else ''}{_said(rest)}</li>"
+                for first, rest in items
             )
             return f"<ul{' class=warns' if warns else ''}>\n{inside}\n</ul>"
         case Code(words):
@@ -75,7 +81,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines.append("<tbody>")
     for row in rows:
         cells = "".join(
-            f'<td data-name="{escape(name)}">{escape(cell)}</td>'
+            f'<td data-name="{escape(name)}">{_said(cell)}</td>'
             for name, cell in zip(head[1:], row[1:], strict=True)
         )
         lines.append(f'<tr><th scope="row">{escape(row[0])}</th>{cells}</tr>')

@@ -11,7 +11,7 @@ from enum import Enum
 from ..charts.numbers import count, duration, part
 from .runs import Run, Variant
 
-__all__ = ["Verdict", "doubts", "failures", "outcome", "verdict"]
+__all__ = ["Verdict", "doubts", "failures", "outcome", "sentence", "verdict"]
 
 BUSY = 0.8
 """A client process busier than this may itself be what limits."""
@@ -47,7 +47,7 @@ def failures(variant: Variant) -> list[str]:
     """Return what went wrong, in sentences."""
     if variant.skipped is not None:
         return []
-    found = [_sentence(problem) for problem in variant.problems]
+    found = [sentence(problem) for problem in variant.problems]
     if variant.raw is None:
         return found or ["It was not measured, and no reason was written down."]
     if variant.faults:
@@ -122,7 +122,8 @@ def outcome(run: Run) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _sentence(words: str) -> str:
+def sentence(words: str) -> str:
+    """Return words that others wrote as a sentence."""
     words = words.strip()
     words = words[:1].upper() + words[1:]
     return words if words.endswith((".", "!", "?")) else f"{words}."

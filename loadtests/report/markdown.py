@@ -59,7 +59,10 @@ def _lines(part: Part) -> list[str]:
         case Prose(words):
             return [text(words)]
         case Items(items):
-            return [f"- **{text(first)}** {text(rest)}" for first, rest in items]
+            return [
+                f"- **{text(first)}** {text(rest)}" if first else f"- {text(rest)}"
+                for first, rest in items
+            ]
         case Code(words):
             return ["```console", f"$ {words}", "```"]
         case Figure(file, chart):

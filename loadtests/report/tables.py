@@ -9,7 +9,7 @@ from ..charts.numbers import count, digits, duration, part, size
 from .judging import verdict
 from .runs import Latencies, Run, Variant
 
-__all__ = ["Table", "distributions", "memory", "ramp", "settings", "summary"]
+__all__ = ["Table", "distributions", "ramp", "settings", "summary", "traffic"]
 
 NONE = "-"
 
@@ -23,57 +23,52 @@ class Table:
 
 
 def summary(run: Run) -> Table:
-    """One row a variant: what a reader wants to know first."""
-    return Table(
-        (
-            "variant",
-            "clients",
-            "events",
-            "deliveries",
-            "p50",
-            "p99",
-            "max",
-            "p99 in the application",
-            "last client, median",
-            "CPU a delivery",
-            "memory a subscriber",
-            "faults",
-            "outcome",
-        ),
-        [_summary_row(variant) for variant in run.variants],
+    """One row a variant: what a reader wants to know first; of a ramp, its largest step.
+
+    Columns in which no variant has a figure are left out.
+    """
+    head = (
+        "variant",
+        "clients",
+        "deliveries",
+        "p50",
+        "p99",
+        "max",
+        "last client, median",
+        "CPU a delivery",
+        "memory a subscriber",
+        "and in the kernel",
+        "outcome",
     )
+    rows = [_summary_row(variant) for variant in run.variants]
+    kept = [n for n in range(len(head)) if any(row[n] not in (NONE, "0") for row in rows)]
+    return Table([head[n] for n in kept], [[row[n] for n in kept] for row in rows])
 
 
 def _summary_row(variant: Variant) -> list[str]:
     if variant.raw is None:
-        return [variant.name, count(variant.users), *[NONE] * 10, verdict(variant).value]
-    kernel, application = variant.kernel, variant.application
-    publisher = variant.measured.get("publisher") or {}
-    last, cpu = variant.last_client, variant.cost("cpu_us_per_delivery")
-    published = publisher.get("published")
+        return [variant.name, count(variant.users), *[NONE] * 8, verdict(variant).value]
+    step = variant.largest
+    kernel = step.kernel if step else variant.kernel
+    last, cpu = variant.last_client, variant.cpu_a_delivery
+    faults = [f"{count(number)} {name}" for name, number in variant.faults.items()]
     return [
         variant.name,
         count(variant.measured.get("connected", variant.users)),
-        count(len(variant.events) if published is None else published),
         count(variant.deliveries),
         duration(kernel.at(0.5)) if kernel else NONE,
         duration(kernel.at(0.99)) if kernel else NONE,
         duration(kernel.highest) if kernel else NONE,
-        duration(application.at(0.99)) if application else NONE,
         duration(last) if last is not None else NONE,
-        f"{digits(cpu)} µs" if cpu is not None and variant.deliveries else NONE,
-        memory(variant),
-        ", ".join(f"{count(n)} {name}" for name, n in variant.faults.items()) or "none",
-        verdict(variant).value,
+        f"{digits(cpu)} µs" if cpu is not None else NONE,
+        _size(variant.cost("rss_per_subscriber")),
+        _size(variant.cost("kernel_per_subscriber")),
+        ": ".join([verdict(variant).value, *[", ".join(faults)][: len(faults)]]),
     ]
 
 
-def memory(variant: Variant) -> str:
-    """Say what a subscriber costs the server: resident, and in the kernel."""
-    resident, kernel = variant.cost("rss_per_subscriber"), variant.cost("kernel_per_subscriber")
-    if resident is None:
-        return NONE
-    return size(resident) if kernel is None else f"{size(resident)} + {size(kernel)} kernel"
+def _size(octets: float | None) -> str:
+    return NONE if octets is None else size(octets)
 
 
 def distributions(run: Run) -> Table | None:
@@ -100,6 +95,30 @@ def _percentiles(found: Latencies) -> list[str]:
         for p in (0.5, 0.9, 0.99, 0.999, 0.9999)
     ]
     return [*written, duration(found.highest)]
+
+
+def traffic(run: Run) -> Table | None:
+    """What went over the wire, one row a variant; None if nothing was measured."""
+    rows = []
+    for variant in run.measured:
+        measured, seconds = variant.measured, variant.seconds
+        connected = variant.connected_after
+        published = (measured.get("publisher") or {}).get("published")
+        reads, piled = measured.get("reads") or 0, measured.get("piled_reads") or 0
+        rows.append(
+            [
+                variant.name,
+                count(variant.users / connected) if connected else NONE,
+                count(len(variant.events) if published is None else published),
+                count(variant.deliveries / seconds) if seconds > 0 else NONE,
+                f"{size((measured.get('bytes') or 0) / seconds)}" if seconds > 0 else NONE,
+                count(reads),
+                part(piled / reads) if reads else NONE,
+            ]
+        )
+    head = ("variant", "clients connected a second", "events published")
+    over = ("deliveries a second", "bytes a second", "reads", "reads with several events")
+    return Table((*head, *over), rows) if rows else None
 
 
 def ramp(run: Run) -> Table | None:

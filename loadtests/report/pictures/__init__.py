@@ -4,6 +4,7 @@
     completions   when an event had reached its first, its median and its last client
     delays    how long deliveries took, all together; connecting; recovering
     growth    the same against the number of clients
+    steps     how long deliveries took in each step of a ramp
     costs     what a delivery and a subscriber cost the server, and what was delivered
     seconds   the run second by second
 
@@ -17,9 +18,9 @@ from dataclasses import dataclass
 
 from ...charts import Chart
 from ..runs import Run
-from . import completions, costs, delays, growth, seconds
+from . import actions, completions, costs, delays, growth, seconds, steps
 
-__all__ = ["Picture", "first", "later"]
+__all__ = ["Picture", "disturbed", "first", "later"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,18 @@ class Picture:
 
 def first(run: Run) -> list[Picture]:
     """Return the charts that compare the variants, or say the most of the only one."""
+    ramp = any(variant.steps for variant in run.measured)
+    several = len(run.variants) > 1
     drawn: Iterator[tuple[str, Chart | None]] = iter(
         (
             ("growth", growth.growth(run)),
             ("completion", completions.completion(run)),
-            ("latency-cdf", delays.cumulative(run)),
-            ("latency-percentiles", delays.percentiles(run)),
             ("recovery", delays.recovery(run)),
-            ("cpu", costs.cpu(run)),
-            ("throughput", costs.throughput(run)),
+            ("latency-cdf", steps.cumulative(run) if ramp else delays.cumulative(run)),
+            ("latency-percentiles", steps.percentiles(run) if ramp else delays.percentiles(run)),
+            # One bar is no comparison; its figure is among the findings.
+            ("cpu", costs.cpu(run) if several and not ramp else None),
+            ("throughput", costs.throughput(run) if several and not ramp else None),
             ("memory", costs.memory(run)),
             ("connecting", delays.connecting(run)),
             ("events", completions.events(run)),
@@ -56,3 +60,8 @@ def later(run: Run) -> list[Picture]:
         for number, variant in enumerate(run.variants, 1)
         if (chart := seconds.timeline(run, variant)) is not None
     ]
+
+
+def disturbed(run: Run) -> bool:
+    """Tell whether something was done to the run while it went on: its timeline comes first."""
+    return any(actions.marks(variant, short=True) for variant in run.measured if not variant.steps)

@@ -8,7 +8,7 @@ from ...charts import Curves, Line, Linear, Log, Look, Panel, Point, Span, Spans
 from ...charts.numbers import digits, duration
 from ..runs import Event, Run, Variant
 from .actions import marks
-from .looks import among, crowd, looks, named, reason
+from .looks import crowd, looks, named, reason, told
 
 __all__ = ["completion", "events"]
 
@@ -17,17 +17,20 @@ MANY = 3
 
 
 def completion(run: Run) -> Spans | None:
-    """A row a variant: medians over its events."""
-    lasts = {v: v.last_client for v in run.measured if v.last_client is not None}
+    """A row a variant: medians over its events; None for a ramp, whose events differ in kind."""
+    lasts = {v: v.last_client for v in run.measured if v.last_client is not None and not v.steps}
     if not lasts:
         return None
-    low, first, high, last = among(lasts, duration)
-    title = f"The last of {crowd(run)} clients was served {low} after an event was due (median)"
-    if len(lasts) > 1:
-        title = (
-            f"The last client was served {low} after an event was due by {first}, and {high} "
-            f"by {last} (medians)"
-        )
+    title = told(
+        lasts,
+        duration,
+        alone=f"The last of {crowd(run)} clients was served {{low}} after an event was due "
+        "(median)",
+        several="The last client was served {low} after an event was due with {first}, {high} "
+        "with {last} (medians)",
+        alike="The last client was served {low} after an event was due with every variant "
+        "(medians)",
+    )
     spans = [
         Span(named(variant), _points(variant.events), look)
         if variant.events
@@ -59,12 +62,15 @@ def events(run: Run) -> Curves | None:
     shown = [variant for variant in run.measured if len(variant.events) > 1]
     if not shown:
         return None
-    slowest = {v: max(event.last for event in v.events) for v in shown}
-    low, first, high, last = among(slowest, duration)
-    title = f"No event took longer than {low} to reach its last client"
-    if len(shown) > 1:
-        title = f"The slowest event reached its last client after {low} with {first}"
-        title += f", after {high} with {last}"
+    title = told(
+        {v: max(event.last for event in v.events) for v in shown},
+        duration,
+        alone="No event took longer than {low} to reach its last client",
+        several="The slowest event reached its last client after {low} with {first}, after {high} "
+        "with {last}",
+        alike="The slowest event reached its last client after {low} with every variant",
+    )
+    done = [marks(variant, short=True) for variant in shown]
     # One axis for all panels, so that they can be compared.
     times = [t for v in shown for e in v.events for t in (e.first, e.median, e.last)]
     scale = Log.over(times, duration)
@@ -95,7 +101,7 @@ def events(run: Run) -> Curves | None:
         Linear(max(ends) + 1e-3, digits, min(0.0, *begins)),
         "time at which the event was due, in seconds since measuring began",
         panels,
-        marks(shown[0], short=True) if len(shown) == 1 else (),
+        done[0] if all(each == done[0] for each in done) else (),
         named_at_ends=len(shown) < MANY,
     )
 

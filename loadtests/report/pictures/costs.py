@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ...charts import Bar, Bars
 from ...charts.numbers import count, digits, size
 from ..runs import Run, Variant
-from .looks import among, crowd, looks, named, reason
+from .looks import crowd, looks, named, reason, sound, told
 
 __all__ = ["cpu", "memory", "throughput"]
 
@@ -20,14 +20,17 @@ def cpu(run: Run) -> Bars | None:
     found = {
         variant: (value,)
         for variant in run.measured
-        if variant.deliveries and (value := variant.cost("cpu_us_per_delivery")) is not None
+        if (value := variant.cpu_a_delivery) is not None
     }
     if not found:
         return None
-    low, first, high, last = among({v: parts[0] for v, parts in found.items()}, _microseconds)
-    title = f"A delivery cost the server {low} of CPU"
-    if len(found) > 1:
-        title += f" with {first}, {high} with {last}"
+    title = told(
+        {variant: parts[0] for variant, parts in found.items()},
+        _microseconds,
+        alone="A delivery cost the server {low} of CPU",
+        several="A delivery cost the server {low} of CPU with {first}, {high} with {last}",
+        alike="A delivery cost the server {low} of CPU with every variant",
+    )
     return Bars(
         title,
         "All CPU time of all server processes while measuring, user and system, by the operating "
@@ -46,15 +49,18 @@ def throughput(run: Run) -> Bars | None:
     if not found:
         return None
     figures = {variant: parts[0] for variant, parts in found.items()}
-    low, first, high, last = among(figures, count)
-    title = f"{low} events a second were delivered"
-    if len(found) > 1:
-        rates = figures.values()
-        title = (
-            f"All variants delivered {high} events a second: what was offered"
-            if max(rates) <= min(rates) * SAME
-            else f"{high} events a second were delivered by {last}, {low} by {first}"
-        )
+    several = "{high} events a second were delivered by {last}, {low} by {first}"
+    alike = "All variants delivered {high} events a second: what was offered"
+    rates = sound(figures).values()
+    if max(rates) <= min(rates) * SAME:
+        several = alike
+    title = told(
+        figures,
+        count,
+        alone="{low} events a second were delivered",
+        several=several,
+        alike=alike,
+    )
     return Bars(
         title,
         f"Events received by all of {crowd(run)} clients together, a second, over the time of "
@@ -73,10 +79,13 @@ def memory(run: Run) -> Bars | None:
             found[variant] = (resident,) if kernel is None else (resident, kernel)
     if not found:
         return None
-    low, first, high, last = among({v: sum(parts) for v, parts in found.items()}, size)
-    title = f"A subscriber took {low} of memory, the kernel's share included"
-    if len(found) > 1:
-        title = f"A subscriber took {low} of memory with {first}, {high} with {last}"
+    title = told(
+        {variant: sum(parts) for variant, parts in found.items()},
+        size,
+        alone="A subscriber took {low} of memory, the kernel's share included",
+        several="A subscriber took {low} of memory with {first}, {high} with {last}",
+        alike="A subscriber took {low} of memory with every variant",
+    )
     return Bars(
         title,
         "What each of the clients added. Solid: resident memory of the server's processes. Light: "

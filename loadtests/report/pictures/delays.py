@@ -13,9 +13,18 @@ from dataclasses import replace
 from ...charts import Curves, Line, Linear, Log, Nines, Panel, Point, Span, Spans
 from ...charts.numbers import count, duration
 from ..runs import Latencies, Run, Variant
-from .looks import among, looks, named, reason
+from .looks import looks, named, reason, told
 
-__all__ = ["connecting", "cumulative", "percentiles", "recovery"]
+__all__ = [
+    "ON_SCHEDULE",
+    "PER_CENT",
+    "connecting",
+    "cumulative",
+    "percentiles",
+    "recovery",
+    "shares",
+    "tail",
+]
 
 WITH_APPLICATION = 3
 """Variants up to which application times are drawn too."""
@@ -36,12 +45,14 @@ def cumulative(run: Run) -> Curves | None:
     found = _kernel(run)
     if not found:
         return None
-    low, first, high, last = among({v: known.at(0.5) for v, known in found.items()}, duration)
-    title = f"Half of all deliveries took at most {low}, 99 % at most "
-    if len(found) == 1:
-        title += among({v: known.at(0.99) for v, known in found.items()}, duration)[0]
-    else:
-        title = f"Half of all deliveries took at most {low} with {first}, and {high} with {last}"
+    slower = duration(max(known.at(0.99) for known in found.values()))
+    title = told(
+        {variant: known.at(0.5) for variant, known in found.items()},
+        duration,
+        alone=f"Half of all deliveries took at most {{low}}, 99 % at most {slower}",
+        several="Half of all deliveries took at most {low} with {first}, {high} with {last}",
+        alike="Half of all deliveries took at most {low} with every variant",
+    )
     return _cumulative(
         run,
         found,
@@ -57,26 +68,32 @@ def recovery(run: Run) -> Curves | None:
     found = _distributions(run, "recovery")
     if not found:
         return None
-    low, first, high, last = among({v: known.highest for v, known in found.items()}, duration)
     clients = count(max(known.count for known in found.values()))
-    title = f"All of {clients} dropped clients had caught up after {low}"
-    if len(found) > 1:
-        title += f" with {first}, after {high} with {last}"
+    title = told(
+        {variant: known.highest for variant, known in found.items()},
+        duration,
+        alone=f"All of {clients} clients that fell behind had caught up after {{low}}",
+        several=f"All of {clients} clients that fell behind had caught up after {{low}} with "
+        "{first}, after {high} with {last}",
+        alike=f"All of {clients} clients that fell behind had caught up after {{low}} with every "
+        "variant",
+    )
     return _cumulative(
         run,
         found,
         title,
-        "From the cut to the moment at which a client had received everything it missed; this "
-        "includes the wait before it connects again, which each client draws for itself.",
-        "clients that had caught up, % of all",
-        "time since the connection was cut (logarithmic)",
+        "From the moment at which a client was cut off, or stopped reading, until it had received "
+        "everything it missed. The wait before it connects again, which each client draws for "
+        "itself, is part of it.",
+        "clients that had caught up, % of those that fell behind",
+        "time since the client fell behind (logarithmic)",
     )
 
 
 def _cumulative(
     run: Run, found: Measured, title: str, subtitle: str, caption: str, across: str
 ) -> Curves:
-    lines = _lines(run, found, lambda known: [(known.at(p), p) for p in SHARES])
+    lines = _lines(run, found, shares)
     return Curves(
         title,
         subtitle,
@@ -92,16 +109,18 @@ def percentiles(run: Run) -> Curves | None:
     found = _kernel(run)
     if not found:
         return None
-    low, first, high, last = among({v: known.at(0.99) for v, known in found.items()}, duration)
-    title = f"One delivery in a hundred took longer than {low}"
-    if len(found) == 1:
-        (known,) = found.values()
-        title += f"; the slowest of all took {duration(known.highest)}"
-    else:
-        title += f" with {first}, than {high} with {last}"
+    slowest = duration(max(known.highest for known in found.values()))
+    title = told(
+        {variant: known.at(0.99) for variant, known in found.items()},
+        duration,
+        alone=f"One delivery in a hundred took longer than {{low}}; the slowest of all {slowest}",
+        several="One delivery in a hundred took longer than {low} with {first}, than {high} with "
+        "{last}",
+        alike="One delivery in a hundred took longer than {low} with every variant",
+    )
     most = max(known.count for known in found.values())
     highest = min(max(1 - 1 / most, 0.9), 0.99999)
-    lines = _lines(run, found, lambda known: _tail(known, highest))
+    lines = _lines(run, found, lambda known: tail(known, highest))
     return Curves(
         title,
         f"{ON_SCHEDULE}. At p99, 99 % of the deliveries were made within the time on the left; "
@@ -120,7 +139,13 @@ def percentiles(run: Run) -> Curves | None:
     )
 
 
-def _tail(known: Latencies, highest: float) -> list[tuple[float, float]]:
+def shares(known: Latencies) -> list[tuple[float, float]]:
+    """Return the points of a cumulative distribution: a time, and which part took no longer."""
+    return [(known.at(p), p) for p in SHARES]
+
+
+def tail(known: Latencies, highest: float) -> list[tuple[float, float]]:
+    """Return the points of a percentile curve, from the median up to a highest part of 1."""
     # No further than where a single delivery stands for the rest.
     own = min(highest, max(1 - 1 / known.count, 0.5))
     first, last = -math.log10(0.5), -math.log10(1 - own)
@@ -134,10 +159,14 @@ def connecting(run: Run) -> Spans | None:
     connects, firsts = (_distributions(run, name) for name in ("connect", "first_event"))
     if not connects:
         return None
-    low, first, high, last = among({v: known.at(0.99) for v, known in connects.items()}, duration)
-    title = f"99 % of the clients were connected within {low}"
-    if len(connects) > 1:
-        title += f" with {first}, within {high} with {last}"
+    title = told(
+        {variant: known.at(0.99) for variant, known in connects.items()},
+        duration,
+        alone="99 % of the clients were connected within {low}",
+        several="99 % of the clients were connected within {low} with {first}, within {high} with "
+        "{last}",
+        alike="99 % of the clients were connected within {low} with every variant",
+    )
     spans = [
         Span(
             named(variant),

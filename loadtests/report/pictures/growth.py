@@ -6,8 +6,8 @@ from statistics import median
 
 from ...charts import Curves, Line, Log, Panel
 from ...charts.numbers import count, digits, duration
-from ..runs import Run, Step, Variant
-from .looks import among, looks, named
+from ..runs import Run, Variant
+from .looks import looks, named, told
 
 __all__ = ["growth"]
 
@@ -20,17 +20,17 @@ def growth(run: Run) -> Curves | None:
     lasts = {variant: points for variant, points in lasts.items() if len(points) > 1}
     if not lasts:
         return None
-    low, first, high, last = among({v: points[-1][1] for v, points in lasts.items()}, duration)
     most = count(max(points[-1][0] for points in lasts.values()))
-    if len(lasts) == 1:
-        (points,) = lasts.values()
-        title = (
-            f"From {count(points[0][0])} to {most} clients, the last one's wait went from "
-            f"{duration(points[0][1])} to {low}"
-        )
-    else:
-        title = f"With {most} clients, the last was served after {low} by {first}"
-        title += f", after {high} by {last}"
+    few, brief = next(iter(lasts.values()))[0]
+    title = told(
+        {variant: points[-1][1] for variant, points in lasts.items()},
+        duration,
+        alone=f"From {count(few)} to {most} clients, the last one's wait went from "
+        f"{duration(brief)} to {{low}}",
+        several=f"With {most} clients, the last was served after {{low}} by {{first}}, after "
+        "{high} by {last}",
+        alike=f"With {most} clients, the last was served after {{low}} by every variant",
+    )
     colours = looks(run)
     alone = len(run.variants) == 1
 
@@ -47,7 +47,9 @@ def growth(run: Run) -> Curves | None:
             220 if time else 160,
         )
 
-    panels = [panel("last client served, after an event was due (median)", lasts, time=True)]
+    panels = [
+        panel("last client served, after an event was due (median of the events)", lasts, time=True)
+    ]
     costs = {variant: _costs(variant) for variant in lasts}
     if any(costs.values()):
         panels.append(panel("server CPU a delivery, µs", costs, time=False))
@@ -55,7 +57,7 @@ def growth(run: Run) -> Curves | None:
     return Curves(
         title,
         "Each point is one step of the ramp, held for as long as the others. All axes are "
-        "logarithmic: a straight line at half a right angle is time that grows as the clients do.",
+        "logarithmic: ten times the clients and ten times the time are the same distance.",
         Log(min(sizes), max(sizes), count),
         "clients connected",
         panels,
@@ -71,13 +73,8 @@ def _lasts(variant: Variant) -> Points:
 
 
 def _costs(variant: Variant) -> Points:
-    found = []
-    for step in variant.steps:
-        used = variant.cpu_between(step.begin, step.end)
-        if used and (deliveries := _deliveries(step)):
-            found.append((float(step.users), used * 1e6 / deliveries))
-    return found
-
-
-def _deliveries(step: Step) -> int:
-    return sum(event.clients for event in step.events)
+    return [
+        (float(step.users), cost)
+        for step in variant.steps
+        if (cost := step.cost(variant.cpu_between(step.begin, step.end))) is not None
+    ]

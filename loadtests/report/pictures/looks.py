@@ -11,7 +11,7 @@ from ...charts import Look
 from ..judging import Verdict, verdict
 from ..runs import Run, Variant
 
-__all__ = ["among", "crowd", "looks", "named", "reason"]
+__all__ = ["crowd", "looks", "named", "reason", "sound", "spoken", "told"]
 
 HUES = 8
 
@@ -49,12 +49,31 @@ def crowd(run: Run) -> str:
     return f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
 
-def among(figures: Figures, written: Callable[[float], str]) -> tuple[str, str, str, str]:
-    """Return the least and the greatest figure, each with the name of its variant.
+def spoken(variant: Variant) -> str:
+    """Return its name for the middle of a sentence, which has commas of its own."""
+    return variant.name.replace(",", "")
 
-    Those of failed variants count only if all failed: nobody is to be first by losing events.
+
+def sound(figures: Figures) -> Figures:
+    """Leave out failed variants unless all failed: nobody is to be first by losing events."""
+    kept = {v: figure for v, figure in figures.items() if verdict(v) is not Verdict.FAILED}
+    return kept or figures
+
+
+def told(
+    figures: Figures,
+    written: Callable[[float], str],
+    *,
+    alone: str,
+    several: str,
+    alike: str,
+) -> str:
+    """Say the least and the greatest figure: the words for one variant, for several, for a tie.
+
+    In them {low} and {high} are the figures, {first} and {last} the variants that have them.
     """
-    sound = {v: figure for v, figure in figures.items() if verdict(v) is not Verdict.FAILED}
-    ranked = sorted((sound or figures).items(), key=lambda item: item[1])
-    (least, low), (greatest, high) = ranked[0], ranked[-1]
-    return written(low), least.name, written(high), greatest.name
+    ranked = sorted(sound(figures).items(), key=lambda item: item[1])
+    (first, least), (last, greatest) = ranked[0], ranked[-1]
+    low, high = written(least), written(greatest)
+    words = alone if len(figures) == 1 else alike if low == high else several
+    return words.format(low=low, first=spoken(first), high=high, last=spoken(last))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ...charts import Curves, Line, Linear, Look, Panel
+from ...charts import Curves, Line, Linear, Look, Panel, binary, whole
 from ...charts.numbers import count, digits, duration, size
 from ..runs import Run, Variant
 from .actions import marks
@@ -32,7 +32,7 @@ def timeline(run: Run, variant: Variant) -> Curves | None:
         _panel(
             "errors and reconnections, a second",
             [Line("errors", errors, Look(1)), Line("reconnections", reconnects, Look(3, True))],
-            70,
+            80,
         ),
     ]
     samples = variant.samples
@@ -71,7 +71,8 @@ def _told(variant: Variant, connected: Points, events: Points, errors: float) ->
     elif least >= users:
         told = f"all of {count(users)} clients stayed connected"
     else:
-        told = f"of {count(users)} connections, {count(least)} were left"
+        left = f"{count(least)} were left" if least else "none was left"
+        told = f"of {count(users)} connections, {left}"
         back = next((x for x, y in measured if x > when and y >= users), None)
         told += " and not all came back"
         if back is not None:
@@ -84,4 +85,5 @@ def _told(variant: Variant, connected: Points, events: Points, errors: float) ->
 
 def _panel(caption: str, lines: list[Line], height: float, *, sizes: bool = False) -> Panel:
     values = [y for line in lines for _, y in line.points]
-    return Panel(caption, Linear.over(values, size if sizes else count), lines, height)
+    scale = Linear.over(values, size, binary) if sizes else Linear.over(values, count, whole)
+    return Panel(caption, scale, lines, height)
