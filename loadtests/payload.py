@@ -24,12 +24,16 @@ class Payload(NamedTuple):
     number: int
     """Counts the events of the topic."""
     published: int
-    """By CLOCK_MONOTONIC, which all processes of a machine share, in ns."""
+    """In ns, by the clock of who published: CLOCK_MONOTONIC, which all processes of a machine
+    share, or where kernels stamp what they receive CLOCK_REALTIME, as they do."""
 
 
-def make(topic: str, number: int, size: int = SIZE) -> str:
-    """Return the data of an event published now, `size` bytes long (or as short as it gets)."""
-    text = f"{topic} {number} {time.monotonic_ns()} "
+def make(topic: str, number: int, size: int = SIZE, at: int | None = None) -> str:
+    """Return the data of an event, `size` bytes long (or as short as it gets).
+
+    It is published now, by CLOCK_MONOTONIC, or `at` another moment, in ns: when it was due.
+    """
+    text = f"{topic} {number} {time.monotonic_ns() if at is None else at} "
     text = text.ljust(size - 9, "x")
     return f"{zlib.crc32(text.encode()):08x} {text}"
 

@@ -243,10 +243,10 @@ def test_a_refusal_is_caught() -> None:
 
 def parser_of(protocol: Protocol, number: int | None = None) -> Parser:
     """A parser for a connection whose streams are open."""
-    readers = [EventReader("a", Position(number)) for _ in range(STREAMS[protocol])]
+    readers = [EventReader("a", Position(number), place) for place in range(STREAMS[protocol])]
     if protocol == "http1":
         return Http1Parser(readers[0], in_body=True)
-    return Http2Parser(readers, None)
+    return Http2Parser(readers, None, opened=True)
 
 
 @protocols
@@ -260,7 +260,7 @@ def test_what_is_found_does_not_depend_on_how_it_is_cut(
     received, levels = [], []
     for start, stop in zip([0, *cuts], [*cuts, len(wire)], strict=True):
         found = parser.feed(wire[start:stop])
-        assert not found.faults
+        assert not found.offences
         received += found.received
         levels += found.levels
     assert len(received) == LAST * STREAMS[protocol]

@@ -1,7 +1,11 @@
 """The load client: thousands of connections in a plain epoll loop, every event checked.
 
-`crowd` is the loop and `connection` one of its clients; `http1`, `http2`, `windows` and
-`events` understand what a server sends, `tape` compares it with what others were sent, and
-`ledger` counts. `target` says whom to call. `__main__` makes a process of it, which is told
-what to do in lines of JSON.
+`loop` is the loop and `connection` one of its connections, over a `link`; `http1`, `http2`,
+`windows` and `events` understand what a server sends, `tape` compares it with what others of
+the `audience` were sent, and a `book` takes it down. `target` says whom to call.
+
+There are two kinds. `obedient` does what it is told and counts in a `ledger`; `__main__` makes a
+process of it, which is told what to do in lines of JSON. A `crowd` is of browsers, which come
+back when they are cut off; its kernel says when events were received, which `receipts` keep, and
+`merging` puts those of several processes together. Nothing here imports Trio, gevent or Locust.
 """

@@ -2,8 +2,9 @@
 
     python -m loadtests.swarm '{"port": 8080, "protocol": "http2", "streams": 100}'
 
-The argument has the fields of `Target`, with `"tls": true` for TLS 1.3 and `"topics": 100` for
-the topics t0 to t99, and `at_once`, how many connections may wait for an answer. An order is
+The argument has the fields of `Target`, with `"tls": true` for TLS 1.3, `"topics": 100` for
+the topics t0 to t99, and a `port` of 127.0.0.1 instead of hubs, and `at_once`, how many
+connections may wait for an answer. An order is
 a line of JSON with `do`, its arguments, and a `ticket` that its answer repeats. The process
 ends with its standard input.
 """
@@ -13,14 +14,13 @@ from __future__ import annotations
 import gc
 import json
 import os
-import ssl
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from .crowd import Crowd
-from .target import Target
+from .obedient import Obedient
+from .target import Target, trusting
 
 __all__ = ["Orders", "main"]
 
@@ -30,7 +30,7 @@ Order = dict[str, Any]
 class Orders:
     """Carries out orders; those that take time are answered when they are done."""
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: Obedient) -> None:
         self._crowd = crowd
         self._input = b""
         self._pending: list[Callable[[], bool]] = []
@@ -153,10 +153,11 @@ def main(argv: list[str]) -> None:
     settings = json.loads(argv[1])
     at_once = settings.pop("at_once", 256)
     if settings.pop("tls", False):
-        settings["tls"] = _trusting(settings.get("protocol", "http1"))
+        settings["tls"] = trusting(settings.get("protocol", "http1"))
+    settings["hubs"] = [("127.0.0.1", settings.pop("port"))]
     if "topics" in settings:
         settings["topics"] = [f"t{number}" for number in range(settings["topics"])]
-    crowd = Crowd(Target(**settings), at_once)
+    crowd = Obedient(Target(**settings), at_once)
     orders = Orders(crowd)
     # There are no cycles here to be found, and looking for them delays what is measured.
     gc.disable()
@@ -168,16 +169,6 @@ def main(argv: list[str]) -> None:
     # At once and without traces: ports would be taken for a minute otherwise.
     for connection in list(crowd.connections.values()):
         crowd.leave(connection, reset=True)
-
-
-def _trusting(protocol: str) -> ssl.SSLContext:
-    """Return a TLS 1.3 context that takes any certificate: the server is our own, on loopback."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.set_alpn_protocols(["h2" if protocol == "http2" else "http/1.1"])
-    return context
 
 
 if __name__ == "__main__":

@@ -1,105 +1,106 @@
-"""One connection of a swarm: dials, asks, and checks what it receives.
+"""One connection of a swarm: asks, and checks what it receives.
 
 It is on the tape while it receives what others do, else it has a parser of its own, until
-its streams stand at one event again. Nothing here blocks; `crowd` calls when epoll does.
+its streams stand at one event again. Nothing here blocks; the `loop` calls when epoll does,
+and decides what becomes of the client when a stream or the connection ends.
 """
 
 from __future__ import annotations
 
-import select
-import socket
-import ssl
-import struct
-import time
-from collections.abc import Sequence
+from select import EPOLLIN, EPOLLOUT
 from typing import TYPE_CHECKING
 
-from .findings import Fault, Findings, Parser, Position
+from .audience import Audience
+from .client import Client
+from .findings import Findings, Parser, Position
+from .http2 import Http2Parser
+from .link import VIEW, Link
 from .tape import Tape
 
 if TYPE_CHECKING:
-    from .crowd import Crowd
+    from .loop import Loop
 
 __all__ = ["Connection"]
-
-# All connections read into one buffer: what is in it has been dealt with before the next read.
-BUFFER = bytearray(256 * 1024)
-VIEW = memoryview(BUFFER)
-
-TLS_RECORD = 16_384  # RFC 8446, 5.1
 
 FAR_FROM_A_LEVEL = 24 * 1024
 """On the tape, HTTP/2's windows are returned at levels. If the next is further than this a
 window could close before it is reached: then frames are counted as they come."""
 
-RESET = struct.pack("ii", 1, 0)
-
 
 class Connection:
-    """From dialling to closing. `number` tells connections of a crowd apart."""
+    """From dialling to closing; it belongs to a client, which may have several in turn."""
 
     __slots__ = (
-        "_crowd",
+        "_audience",
         "_fed",
         "_level",
+        "_link",
+        "_loop",
         "_offset",
         "_parser",
-        "_sock",
+        "_reopened",
+        "_skipped",
         "_tape",
         "_unsent",
         "_windows",
+        "client",
+        "closing",
         "fd",
         "has_stalled",
-        "number",
+        "open",
+        "over",
         "ready",
         "unanswered",
     )
 
-    def __init__(self, crowd: Crowd, number: int, positions: Sequence[Position]) -> None:
-        target = crowd.target
-        self._crowd = crowd
-        self.number = number
-        self.unanswered = target.streams
+    def __init__(self, loop: Loop, client: Client, audience: Audience, link: Link) -> None:
+        target = loop.target
+        self._loop = loop
+        self._audience = audience
+        self.client = client
+        self.unanswered = client.streams
+        self.open = 0
+        """How many of its streams are."""
+        self.closing = False
+        """Whether the server takes no more requests."""
         self.has_stalled = False
         """Whether it has read nothing for a while, so that the server may drop it."""
-        self._windows = target.make_windows(crowd.random.random())
-        self._parser: Parser = target.parser(number, self._windows, positions)
+        self.over = False
+        self._windows = target.make_windows(client.streams, loop.random.random())
+        self._parser: Parser = target.parser(client.number, self._windows, client.positions)
         self._fed = 0
         """Bytes given to the parser."""
         self._tape: Tape | None = None
-        """If it is set, the parser is out of date, and the next two count."""
+        """If it is set, the parser is out of date, and the next three count."""
         self._offset = 0
         self._level = 0
-        self._unsent = target.requests(number, self._windows, positions)
-        self._sock: socket.socket = target.dial(number)
-        self.fd = self._sock.fileno()
+        self._skipped: list[frozenset[int]] | None = None
+        """Of each stream, if any has skipped numbers."""
+        self._reopened = False
+        """Whether streams have ids of their own, which no tape knows."""
+        self._unsent = target.requests(client.number, self._windows, client.positions)
+        self._link = link
+        self.fd = link.fd
         self.ready = self._connected
         """To be called when epoll says so."""
 
     # -- on the way in ------------------------------------------------------------------
 
     def _connected(self) -> None:
-        error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error:
-            self._end()
-        elif self._crowd.target.tls is None:
-            self.ready = self._read
-            self._flush()
-        else:
-            self._sock = self._crowd.target.secure(self._sock)
-            self.ready = self._shake_hands
-            self._shake_hands()
+        if self._link.error():
+            self._loop.ended(self, "unreachable")
+            return
+        self.ready = self._shake_hands
+        self._shake_hands()
 
     def _shake_hands(self) -> None:
-        assert isinstance(self._sock, ssl.SSLSocket)
         try:
-            self._sock.do_handshake()
-        except ssl.SSLWantReadError:
-            self._crowd.watch(self, select.EPOLLIN)
-        except ssl.SSLWantWriteError:
-            self._crowd.watch(self, select.EPOLLOUT)
+            waiting = self._link.shake_hands()
         except OSError:
-            self._end()
+            self._loop.ended(self, "unreachable")
+            return
+        if waiting:
+            self._loop.watch(self, waiting)
         else:
             self.ready = self._read
             self._flush()
@@ -107,14 +108,13 @@ class Connection:
     def _flush(self) -> None:
         """Send what waits, and watch for input, and for room if some of it still waits."""
         try:
-            sent = self._sock.send(self._unsent)
-        except (BlockingIOError, ssl.SSLWantWriteError):
-            sent = 0
+            sent = self._link.send(self._unsent)
         except OSError:
-            self._end()
+            self._loop.ended(self, "reset")
             return
         self._unsent = self._unsent[sent:]
-        self._crowd.watch(self, select.EPOLLIN | (select.EPOLLOUT if self._unsent else 0))
+        clogged = self._unsent or self._link.clogged
+        self._loop.watch(self, EPOLLIN | EPOLLOUT if clogged else EPOLLIN)
 
     def _send(self, data: bytes) -> None:
         waiting = bool(self._unsent)
@@ -122,90 +122,121 @@ class Connection:
         if not waiting:
             self._flush()
 
+    def ask_again(self, place: int) -> None:
+        """Open the stream at that place again, on HTTP/2."""
+        self._stay_off_tape()
+        assert isinstance(self._parser, Http2Parser)
+        stream_id = self._parser.reopen(place)
+        self.unanswered += 1
+        position = self.positions()[place]
+        self._send(self._loop.target.late_request(self.client.number, place, stream_id, position))
+
     # -- receiving ----------------------------------------------------------------------
 
     def _read(self) -> None:
-        if self._unsent:
+        link = self._link
+        if self._unsent or link.clogged:
             self._flush()
-        while True:
+        while not self.over:
             try:
-                length = self._sock.recv_into(BUFFER)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                return
+                length = link.receive()
             except OSError:
-                length = 0
-            if not length:
-                self._end()
+                self._loop.ended(self, "reset")
                 return
+            if length <= 0:
+                if length == 0:
+                    self._loop.ended(self, "ended")
+                return
+            self._loop.book.read(length)
             self._take(VIEW[:length], length)
-            if length != TLS_RECORD:
-                # Else TLS may hold more, of which epoll knows nothing.
+            if length != link.full:
                 return
 
     def _take(self, data: memoryview, length: int) -> None:
-        now = time.monotonic_ns()
         tape = self._tape
         if tape is None:
-            self._parse(bytes(data), now)
+            self._parse(bytes(data))
         elif tape.matches(data, self._offset) or tape.extend(data, self._offset):
             offset = self._offset = self._offset + length
             following = self._level + 1
             if following < len(tape.ends) and tape.ends[following] <= offset:
-                self._pass_levels(tape, now)
+                self._pass_levels(tape)
             elif offset - tape.ends[self._level] > FAR_FROM_A_LEVEL and self._windows is not None:
                 self._leave_tape(tape)
         else:
             self._leave_tape(tape)
-            self._parse(bytes(data), now)
+            self._parse(bytes(data))
 
-    def _pass_levels(self, tape: Tape, now: int) -> None:
+    def _pass_levels(self, tape: Tape) -> None:
         before, after = self._level, tape.level_before(self._offset, self._level)
-        target = self._crowd.target
         self._level = after
-        self._crowd.ledger.passed(
-            tape.numbers[before] + 1, tape.numbers[after], target.streams, now
-        )
+        first, last = tape.numbers[before] + 1, tape.numbers[after]
+        if first <= last:  # else a level without an event: a comment
+            link = self._link
+            self._loop.book.passed(self.client, first, last, link.kernel, link.now)
         if self._windows is not None:
             self._windows.arrived_everywhere(tape.flows[after] - tape.flows[before])
             if due := self._windows.due():
                 self._send(due)
-        if tape is not self._crowd.tape and self._offset == tape.ends[after]:
+        if tape is not self._audience.tape and self._offset == tape.ends[after]:
             self._go_onto_tape(tape.numbers[after])
 
-    def _parse(self, data: bytes, now: int) -> None:
+    def _parse(self, data: bytes) -> None:
         self._fed += len(data)
         found = self._parser.feed(data)
-        self._crowd.ledger.parsed += 1
-        self._crowd.ledger.delivered(found.received, now)
-        self._account(found)
+        if found.received:
+            self._audience.learn(found.received)
+            link = self._link
+            self._loop.book.delivered(
+                self.client, found.received, found.begun, link.kernel, link.now
+            )
+        if not found.is_plain or found.unchunked:
+            self._account(found)
         at_level = found.levels and found.levels[-1].consumed == self._fed
-        if at_level and self._crowd.target.one_topic and "ended" not in found.faults:
+        if at_level and self._loop.target.one_topic and not (self.over or self._reopened):
             self._go_onto_tape(found.levels[-1].number)
 
     def _account(self, found: Findings) -> None:
-        self._crowd.ledger.blame([self._ending if f == "ended" else f for f in found.faults])
-        if self.unanswered and (found.opened or found.faults):
-            refused = found.faults.count("refused")
-            self.unanswered -= found.opened + refused
-            self._crowd.answered(found.opened, refused)
+        if found.offences:
+            self._loop.book.blame(self.client, found.offences)
         if found.unchunked:
-            self._crowd.chunked = False
+            self._audience.chunked = False
+        if found.retry is not None:
+            self.client.retry_ms = found.retry
+        self.closing |= found.closing
+        if found.ended:
+            self._stay_off_tape()
         if found.replies:
             self._send(found.replies)
+        if not self.over and (found.opened or found.refused or found.ended or found.closing):
+            self._loop.answered(self, found, self._link.kernel)
+        if not self.over and any(offence.fault == "broken" for offence in found.offences):
+            self._loop.broke(self)
+
+    # -- the tape -----------------------------------------------------------------------
+
+    def _stay_off_tape(self) -> None:
+        if self._tape is not None:
+            self._leave_tape(self._tape)
+        self._reopened = True
 
     def _go_onto_tape(self, number: int) -> None:
-        tape = self._crowd.tape_from(number)
+        tape = self._audience.tape_from(number)
         if tape is not None and (level := tape.find(number)) is not None:
+            if self._tape is None:
+                skipped = [position.skipped for position in self._parser.positions()]
+                self._skipped = skipped if any(skipped) else None
             self._tape, self._level, self._offset = tape, level, tape.ends[level]
 
     def _leave_tape(self, tape: Tape) -> None:
         """Go on alone, from the last level: what came after it has not been counted yet."""
-        self._parser = self._crowd.parser_at(tape.numbers[self._level], self.number, self._windows)
+        positions = self.positions()
+        self._parser = self._audience.parser_at(positions, self.client.number, self._windows)
         self._tape = None
         self._fed = 0
         seen = tape.since(self._level, self._offset)
         if seen:
-            self._parse(seen, time.monotonic_ns())
+            self._parse(seen)
 
     # -- where it stands ----------------------------------------------------------------
 
@@ -213,29 +244,24 @@ class Connection:
         """Return where each stream stands, to go on from there."""
         if self._tape is None:
             return self._parser.positions()
-        number = self._tape.numbers[self._level]
-        return [self._crowd.position(number)] * self._crowd.target.streams
+        position = self._audience.position(self._tape.numbers[self._level])
+        if self._skipped is None:
+            return [position] * self.client.streams
+        return [position._replace(skipped=skipped) for skipped in self._skipped]
 
     def has(self, number: int) -> bool:
         """Tell whether every stream has the event, or a later one."""
+        return not self.lacking(number)
+
+    def lacking(self, number: int) -> int:
+        """Return how many streams have neither the event nor a later one."""
         if self._tape is not None:
-            return self._tape.numbers[self._level] >= number
-        return all((each.number or 0) >= number for each in self._parser.positions())
+            return 0 if self._tape.numbers[self._level] >= number else self.client.streams
+        return sum((each.number or 0) < number for each in self._parser.positions())
 
     # -- endings ------------------------------------------------------------------------
 
-    @property
-    def _ending(self) -> Fault:
-        return "dropped" if self.has_stalled else "ended"
-
     def close(self, *, reset: bool = False) -> None:
         """Leave: properly, or as a client whose machine has lost its network does."""
-        if reset:
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self._sock.close()
-
-    def _end(self) -> None:
-        """Note that the server has ended it, or never answered."""
-        self._crowd.ledger.blame([self._ending])
-        self._crowd.ended(self)
-        self._sock.close()
+        self.over = True
+        self._link.close(reset=reset)

@@ -7,31 +7,32 @@ connection, as some servers answer.
 from __future__ import annotations
 
 from .events import EventReader
-from .findings import Findings, Level, Position
+from .findings import Findings, Level, Offence, Position
 
 __all__ = ["Http1Parser", "request"]
 
 
-def request(path: str, last_event_id: bytes) -> bytes:
+def request(path: str, last_event_id: bytes, host: str = "localhost") -> bytes:
     """Return a request for an event stream, with the fields that browsers send."""
     resume = b"Last-Event-ID: %b\r\n" % last_event_id if last_event_id else b""
     return (
-        b"GET %b HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        b"GET %b HTTP/1.1\r\nHost: %b\r\nAccept: text/event-stream\r\n"
         b"Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (swarm)\r\n"
         b"Accept-Encoding: gzip, deflate, br\r\nAccept-Language: en\r\n%b\r\n"
-        % (path.encode(), resume)
+        % (path.encode(), host.encode(), resume)
     )
 
 
 class Http1Parser:
     """Reads one answer; with `in_body`, from a point between two of its chunks on."""
 
-    __slots__ = ("_chunked", "_consumed", "_in_body", "_reader", "_rest")
+    __slots__ = ("_chunked", "_consumed", "_in_body", "_reader", "_refused", "_rest")
 
     def __init__(self, reader: EventReader, *, in_body: bool = False, chunked: bool = True) -> None:
         self._reader = reader
         self._in_body = in_body
         self._chunked = chunked
+        self._refused = False
         self._rest = b""
         self._consumed = 0
 
@@ -48,6 +49,8 @@ class Http1Parser:
                 return found
             self._read_head(self._rest[:end].lower(), found)
             at = end + 4
+        if self._refused:
+            return found  # Whatever its body says, it is not an event stream.
         if self._chunked:
             while (end := self._take_chunk(at, found)) > at:
                 at = end
@@ -66,9 +69,10 @@ class Http1Parser:
         self._chunked = b"transfer-encoding: chunked" in fields
         found.unchunked = not self._chunked
         if status.split(b" ")[1:2] == [b"200"]:
-            found.opened = 1
+            found.opened.append(0)
         else:
-            found.faults.append("refused")
+            self._refused = True
+            found.refused.append(0)
 
     def _take_chunk(self, start: int, found: Findings) -> int:
         """Take the chunk at `start` (RFC 9112, 7.1) and return where it ends.
@@ -81,20 +85,20 @@ class Http1Parser:
         try:
             size = int(self._rest[start:line_end], 16)
         except ValueError:
-            found.faults.append("broken")
+            found.offences.append(Offence("broken"))
             return len(self._rest)
         end = line_end + 2 + size
         if len(self._rest) < end + 2:
             return start
         if self._rest[end : end + 2] != b"\r\n":
-            found.faults.append("broken")
+            found.offences.append(Offence("broken"))
         elif size == 0:
-            found.faults.append("ended")
+            found.ended.append(0)
         else:
             self._reader.feed(self._rest[line_end + 2 : end], found)
         return end + 2
 
     def _note_level(self, at: int, found: Findings) -> None:
-        last = self._reader.position.number
-        if last is not None and self._reader.between_events:
+        last = self._reader.number
+        if last is not None and self._reader.at_rest:
             found.levels.append(Level(self._consumed + at, last, 0))

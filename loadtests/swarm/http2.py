@@ -10,13 +10,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from hpack import Encoder
+from hpack import Encoder, NeverIndexedHeaderTuple
 
 from .events import EventReader
-from .findings import Findings, Level, Position
+from .findings import Findings, Level, Offence, Position
 from .windows import Windows
 
-__all__ = ["Http2Parser", "requests"]
+__all__ = ["Http2Parser", "late_request", "requests"]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -38,30 +38,59 @@ def frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
     return _HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream_id) + payload
 
 
-def requests(windows: Windows, paths: Sequence[str], last_ids: Sequence[bytes]) -> bytes:
+def requests(
+    windows: Windows,
+    paths: Sequence[str],
+    last_ids: Sequence[bytes],
+    *,
+    scheme: str = "http",
+    authority: str = "localhost",
+) -> bytes:
     """Return all that a connection sends at first: preface, SETTINGS, a request a stream.
 
     The first stream has the id 1, the next 3, and so on.
     """
     encoder = Encoder()
     sent = [PREFACE, frame(SETTINGS, 0, 0, windows.settings()), windows.widen()]
-    for number, (path, last_id) in enumerate(zip(paths, last_ids, strict=True)):
-        fields = [
-            (":method", "GET"),
-            (":scheme", "http"),
-            (":authority", "localhost"),
-            (":path", path),
-            ("accept", "text/event-stream"),
-            ("cache-control", "no-cache"),
-            ("user-agent", "Mozilla/5.0 (swarm)"),
-            ("accept-encoding", "gzip, deflate, br"),
-            ("accept-language", "en"),
-        ]
-        if last_id:
-            fields.append(("last-event-id", last_id.decode()))
-        section = encoder.encode(fields)
-        sent.append(frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, section))
+    for place, (path, last_id) in enumerate(zip(paths, last_ids, strict=True)):
+        fields = request(path, last_id, scheme, authority)
+        sent.append(headers(2 * place + 1, encoder.encode(fields)))
     return b"".join(sent)
+
+
+def request(path: str, last_id: bytes, scheme: str, authority: str) -> list[tuple[str, str]]:
+    """Return the fields with which browsers ask for an event stream."""
+    fields = [
+        (":method", "GET"),
+        (":scheme", scheme),
+        (":authority", authority),
+        (":path", path),
+        ("accept", "text/event-stream"),
+        ("cache-control", "no-cache"),
+        ("user-agent", "Mozilla/5.0 (swarm)"),
+        ("accept-encoding", "gzip, deflate, br"),
+        ("accept-language", "en"),
+    ]
+    if last_id:
+        fields.append(("last-event-id", last_id.decode()))
+    return fields
+
+
+def headers(stream_id: int, section: bytes) -> bytes:
+    """Return the frame of a request without a body."""
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream_id, section)
+
+
+def late_request(
+    stream_id: int, path: str, last_id: bytes, *, scheme: str = "http", authority: str = "localhost"
+) -> bytes:
+    """Return a request on a connection that has been in use.
+
+    It adds nothing to HPACK's table, whose state is not kept here.
+    """
+    fields = request(path, last_id, scheme, authority)
+    section = Encoder().encode(NeverIndexedHeaderTuple(*each) for each in fields)
+    return headers(stream_id, section)
 
 
 class Http2Parser:
@@ -71,16 +100,28 @@ class Http2Parser:
         "_ahead",
         "_consumed",
         "_flow",
+        "_next_id",
+        "_places",
+        "_readers",
         "_rest",
         "_section",
-        "_streams",
         "_top",
+        "_turned_away",
+        "_waiting",
         "_windows",
     )
 
-    def __init__(self, readers: Sequence[EventReader], windows: Windows | None) -> None:
-        """`windows` is told what arrives; without it nobody is."""
-        self._streams = {2 * number + 1: reader for number, reader in enumerate(readers)}
+    def __init__(
+        self, readers: Sequence[EventReader], windows: Windows | None, *, opened: bool = False
+    ) -> None:
+        """`windows` is told what arrives; without it nobody is. `opened`: all streams are."""
+        self._readers = readers
+        self._places = {2 * place + 1: place for place in range(len(readers))}
+        self._next_id = 2 * len(readers) + 1
+        self._waiting = set[int]() if opened else set(self._places)
+        """Ids of streams that have not been answered."""
+        self._turned_away = set[int]()
+        """Ids of streams that have been refused."""
         self._windows = windows
         self._rest = b""
         self._consumed = 0
@@ -88,12 +129,22 @@ class Http2Parser:
         self._section: bytes | None = None
         """A field section whose end has not come yet."""
         # How far the furthest streams are, and how many of them: to know a level cheaply.
-        numbers = [reader.position.number or 0 for reader in readers]
+        numbers = [reader.number or 0 for reader in readers]
         self._top = max(numbers)
         self._ahead = numbers.count(self._top)
 
     def positions(self) -> list[Position]:
-        return [reader.position for reader in self._streams.values()]
+        return [reader.position for reader in self._readers]
+
+    def reopen(self, place: int) -> int:
+        """Have the stream at that place, which has ended, go on under the id that is returned."""
+        stream_id, self._next_id = self._next_id, self._next_id + 2
+        self._places[stream_id] = place
+        self._waiting.add(stream_id)
+        self._readers[place].restart()
+        if self._windows is not None:
+            self._windows.opened(stream_id)
+        return stream_id
 
     def feed(self, data: bytes) -> Findings:
         found = Findings()
@@ -123,51 +174,78 @@ class Http2Parser:
         self._flow += len(body)
         if self._windows is not None:
             self._windows.arrived(stream_id, len(body))
-        reader = self._streams.get(stream_id)
-        if reader is None:
-            found.faults.append("broken")
+        place = self._places.get(stream_id)
+        if place is None:
+            if stream_id not in self._turned_away:
+                found.offences.append(Offence("broken"))
             return
-        before = reader.position.number
+        reader = self._readers[place]
+        before = reader.number
         reader.feed(_unpadded(body) if flags & PADDED else body, found)
+        now = reader.number
+        if now is not None and now != before:
+            if now > self._top:
+                self._top, self._ahead = now, 1
+            elif now == self._top:
+                self._ahead += 1
+            if self._ahead == len(self._readers) and reader.at_rest:
+                found.levels.append(Level(consumed, now, self._flow))
         if flags & END_STREAM:
-            found.faults.append("ended")
-        now = reader.position.number
-        if now is None or now == before:
-            return
-        if now > self._top:
-            self._top, self._ahead = now, 1
-        elif now == self._top:
-            self._ahead += 1
-        if self._ahead == len(self._streams) and reader.between_events:
-            found.levels.append(Level(consumed, now, self._flow))
+            self._end(stream_id, found)
 
     def _take(self, kind: int, flags: int, stream_id: int, body: bytes, found: Findings) -> None:
         match kind:
             case _ if kind in (HEADERS, CONTINUATION):
-                self._take_section(kind, flags, body, found)
+                self._take_section(kind, flags, stream_id, body, found)
             case _ if kind == SETTINGS and not flags & ACK:
                 found.replies += frame(SETTINGS, ACK, 0, b"")
             case _ if kind == PING and not flags & ACK:
                 found.replies += frame(PING, ACK, 0, body)
-            case _ if kind in (RST_STREAM, GOAWAY):
-                found.faults.append("ended")
+            case _ if kind == RST_STREAM:
+                self._end(stream_id, found)
+            case _ if kind == GOAWAY:
+                found.closing = True
 
-    def _take_section(self, kind: int, flags: int, body: bytes, found: Findings) -> None:
+    def _take_section(
+        self, kind: int, flags: int, stream_id: int, body: bytes, found: Findings
+    ) -> None:
         if kind == HEADERS:
             body = _unpadded(body) if flags & PADDED else body
             self._section = body[5:] if flags & PRIORITY else body
-            if flags & END_STREAM:
-                found.faults.append("ended")
         elif self._section is not None:
             self._section += body
         if flags & END_HEADERS and self._section is not None:
             section, self._section = self._section, None
-            while section and section[0] in TABLE_SIZE_UPDATE:
-                section = section[1:] if section[0] != 0x3F else _after_integer(section)
-            if section.startswith(STATUS_200):
-                found.opened += 1
-            else:
-                found.faults.append("refused")
+            self._answered(stream_id, section, found)
+        # RFC 9113, 6.10: with CONTINUATION behind it, the flag is on HEADERS all the same.
+        if kind == HEADERS and flags & END_STREAM:
+            self._end(stream_id, found)
+
+    def _answered(self, stream_id: int, section: bytes, found: Findings) -> None:
+        if stream_id not in self._waiting:
+            return  # trailers, or an answer to nothing
+        self._waiting.discard(stream_id)
+        while section and section[0] in TABLE_SIZE_UPDATE:
+            section = section[1:] if section[0] != 0x3F else _after_integer(section)
+        if section.startswith(STATUS_200):
+            found.opened.append(self._places[stream_id])
+        else:
+            # Of its body only the length is of interest, for the window's sake.
+            self._turned_away.add(stream_id)
+            found.refused.append(self._places.pop(stream_id))
+
+    def _end(self, stream_id: int, found: Findings) -> None:
+        """Note that the server has ended a stream."""
+        if self._windows is not None:
+            self._windows.ended(stream_id)
+        place = self._places.pop(stream_id, None)
+        if place is None:
+            return
+        if stream_id in self._waiting:
+            self._waiting.discard(stream_id)
+            found.refused.append(place)
+        else:
+            found.ended.append(place)
 
 
 def _unpadded(body: bytes) -> bytes:

@@ -10,9 +10,11 @@ import math
 import time
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from .findings import Fault, Received
+from .client import Client
+from .findings import Fault, Offence, Received
 
 __all__ = ["Ledger"]
 
@@ -27,8 +29,6 @@ class Ledger:
         """Since the start: a fault is not forgotten."""
         self.parsed = 0
         """Reads that were not simply what others had received."""
-        self.ids: dict[int, bytes] = {}
-        """Of each event its id, if there is one topic."""
         self.deliveries = 0
         self._ages = array("q")
         self._first = 0
@@ -48,17 +48,17 @@ class Ledger:
         self._since = time.monotonic()
         self._cpu = time.process_time()
 
-    def blame(self, faults: list[Fault]) -> None:
+    def blame(self, client: Client, offences: Sequence[Offence]) -> None:
         """Count faults. What turned up after all is not lost."""
-        self.faults.update(faults)
-        self.faults["lost"] -= faults.count("reordered")
+        for offence in offences:
+            fault: Fault = "lost" if offence.fault == "skipped" else offence.fault
+            self.faults[fault] += offence.events
+            if fault == "reordered":
+                self.faults["lost"] -= 1
 
-    def learn(self, events: list[Received]) -> None:
+    def learn(self, events: Sequence[Received]) -> None:
         """Take note of events that somebody has received."""
-        if not self._one_topic:
-            return
         for event in events:
-            self.ids[event.number] = event.id
             index = event.number - self._first
             if index >= 0:
                 # Somebody may have lost those before it: they are filled in by who has not.
@@ -67,22 +67,23 @@ class Ledger:
                 self._last_receipt.extend(missing)
                 self._published[index] = event.published
 
-    def delivered(self, events: list[Received], now: int) -> None:
-        """Count events that one stream has received and parsed itself."""
-        if not events:
-            return
-        self.learn(events)
+    def read(self, length: int) -> None:
+        """Count nothing: bytes are of no interest here."""
+
+    def delivered(
+        self, client: Client, events: list[Received], begun: list[Received], kernel: int, now: int
+    ) -> None:
+        """Count events that one client has received and parsed itself."""
+        self.parsed += 1
         self.deliveries += len(events)
         self._ages.append(now - min(event.published for event in events))
         if self._one_topic:
             for event in events:
                 self._received(event.number, event.number, now)
 
-    def passed(self, first: int, last: int, streams: int, now: int) -> None:
-        """Count events `first` to `last`, known to the ledger, for each of `streams` streams."""
-        if last < first:
-            return  # A level without an event: a comment.
-        self.deliveries += (last - first + 1) * streams
+    def passed(self, client: Client, first: int, last: int, kernel: int, now: int) -> None:
+        """Count events `first` to `last`, known to the ledger, for each stream of a client."""
+        self.deliveries += (last - first + 1) * client.streams
         index = first - self._first
         if index >= 0:
             self._ages.append(now - self._published[index])

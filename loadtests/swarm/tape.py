@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 
-from .findings import Findings, Parser, Received
+from .findings import Parser, Received
 
 __all__ = ["Tape"]
 
@@ -83,7 +83,7 @@ class Tape:
             return False
         new = bytes(data[known:])
         found = self._parser.feed(new)
-        if not self._is_plain(found):
+        if not found.is_plain:
             self._parse_again()
             return False
         self._data += new
@@ -95,9 +95,6 @@ class Tape:
             self.numbers.append(level.number)
             self.flows.append(flow + level.flow)
         return True
-
-    def _is_plain(self, found: Findings) -> bool:
-        return not (found.faults or found.replies or found.opened)
 
     def _parse_again(self) -> None:
         """Take the parser back to the end of the tape, after it has seen more."""

@@ -1,93 +1,119 @@
 """Whom a swarm talks to and how: everything that its connections have in common.
 
-Makes sockets, requests and parsers; holds no connection.
+Says addresses, makes requests and parsers; holds no connection.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from socket import gethostbyname
+from ssl import CERT_NONE, PROTOCOL_TLS_CLIENT, SSLContext, TLSVersion
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
+from . import http1, http2
 from .events import EventReader
 from .findings import Parser, Position
-from .http1 import Http1Parser, request
-from .http2 import Http2Parser, requests
 from .windows import Width, Windows
 
-__all__ = ["Target"]
+__all__ = ["HTTP", "Target", "trusting"]
 
-CONNECTIONS_AN_ADDRESS = 25_000
-"""Of the 28,232 ports that Linux gives away on each address by default."""
-
-IP_BIND_ADDRESS_NO_PORT = 24
-"""Linux: choose the port when connecting, when the other end is known (ip(7))."""
+HTTP = Literal["http1", "http2"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A server, a protocol, and topics."""
+    """Servers, a protocol, and topics."""
 
-    port: int
-    protocol: Literal["http1", "http2"] = "http1"
+    hubs: Sequence[tuple[str, int]]
+    """Address and port of each server; clients are dealt to them in turn."""
+    protocol: HTTP = "http1"
     streams: int = 1
-    """Of each connection."""
-    tls: ssl.SSLContext | None = None
+    """Of each connection, if nothing else is said."""
+    tls: SSLContext | None = None
     windows: Width = "wide"
     topics: Sequence[str] = ("a",)
     """Stream after stream follows one after the other, and the first again after the last."""
     path: str = "/events?topic={topic}"
+    stamped: bool = False
+    """Have the kernel say when it received what is read. All times are then by CLOCK_REALTIME,
+    else by CLOCK_MONOTONIC."""
+    authority: str = "localhost"
+
+    @classmethod
+    def of(
+        cls,
+        urls: Sequence[str],
+        *,
+        protocol: HTTP = "http1",
+        path: str = "/events?topic={topic}",
+        topics: Sequence[str] = ("a",),
+        streams: int = 1,
+        windows: Width = "wide",
+    ) -> Self:
+        """Return the target that URLs such as http://127.0.0.1:8080 name, with kernel's times.
+
+        All have one scheme; with https it is TLS 1.3, and any certificate will do. Raises
+        ValueError for anything else, OSError for a host that is not known. Looks hosts up.
+        """
+        parts = [urlsplit(url) for url in urls]
+        schemes = {part.scheme for part in parts}
+        if schemes not in ({"http"}, {"https"}):
+            raise ValueError(f"The URLs must all begin with http://, or all with https://: {urls}")
+        usual = 443 if schemes == {"https"} else 80
+        return cls(
+            hubs=[(gethostbyname(part.hostname or ""), part.port or usual) for part in parts],
+            protocol=protocol,
+            streams=streams,
+            tls=trusting(protocol) if schemes == {"https"} else None,
+            windows=windows,
+            topics=topics,
+            path=path,
+            stamped=True,
+            authority=parts[0].netloc or "localhost",
+        )
 
     @property
     def one_topic(self) -> bool:
         """True if all streams hear the same."""
         return len(self.topics) == 1
 
-    def topics_of(self, connection: int) -> list[str]:
-        """Return the topic of each stream of one connection."""
-        first = connection * self.streams
-        return [self.topics[(first + n) % len(self.topics)] for n in range(self.streams)]
+    def hub_of(self, client: int) -> int:
+        """Return the index of the server whose client that is."""
+        return client % len(self.hubs)
 
-    def dial(self, connection: int) -> socket.socket:
-        """Begin to connect, from an address of loopback that has ports left."""
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-        high, low = divmod(os.getpid(), 254)
-        last = 1 + connection // CONNECTIONS_AN_ADDRESS
-        sock.bind((f"127.{1 + high % 254}.{1 + low}.{last}", 0))
-        sock.connect_ex(("127.0.0.1", self.port))
-        return sock
+    def topics_of(self, client: int, streams: int) -> list[str]:
+        """Return the topic of each stream of one client."""
+        first = client * self.streams
+        return [self.topics[(first + n) % len(self.topics)] for n in range(streams)]
 
-    def secure(self, sock: socket.socket) -> ssl.SSLSocket:
-        """Lay TLS over a connected socket; the handshake is still to be done."""
-        if self.tls is None:
-            raise ValueError("this target speaks clear text")
-        return self.tls.wrap_socket(sock, do_handshake_on_connect=False)
-
-    def make_windows(self, first: float) -> Windows | None:
+    def make_windows(self, streams: int, first: float) -> Windows | None:
         """Return the windows of a connection, if its protocol has them."""
         if self.protocol == "http1":
             return None
-        return Windows(self.windows, range(1, 2 * self.streams, 2), first)
+        return Windows(self.windows, range(1, 2 * streams, 2), first)
 
     def requests(
-        self, connection: int, windows: Windows | None, positions: Sequence[Position]
+        self, client: int, windows: Windows | None, positions: Sequence[Position]
     ) -> bytes:
         """Return what a connection sends at first, to go on from where its streams stand."""
-        paths = [self.path.format(topic=topic) for topic in self.topics_of(connection)]
+        paths = [self.path.format(topic=topic) for topic in self.topics_of(client, len(positions))]
         ids = [position.id for position in positions]
         if windows is None:
-            return request(paths[0], ids[0])
-        return requests(windows, paths, ids)
+            return http1.request(paths[0], ids[0], self.authority)
+        return http2.requests(windows, paths, ids, scheme=self._scheme, authority=self.authority)
+
+    def late_request(self, client: int, place: int, stream_id: int, position: Position) -> bytes:
+        """Return what opens one stream again on an HTTP/2 connection."""
+        path = self.path.format(topic=self.topics_of(client, place + 1)[place])
+        return http2.late_request(
+            stream_id, path, position.id, scheme=self._scheme, authority=self.authority
+        )
 
     def parser(
         self,
-        connection: int,
+        client: int,
         windows: Windows | None,
         positions: Sequence[Position],
         *,
@@ -99,8 +125,25 @@ class Target:
         With `opened` the streams are under way: it starts between two frames, or chunks,
         if there are such.
         """
-        topics = self.topics_of(connection)
-        readers = [EventReader(*each) for each in zip(topics, positions, strict=True)]
+        topics = self.topics_of(client, len(positions))
+        readers = [
+            EventReader(topic, position, place)
+            for place, (topic, position) in enumerate(zip(topics, positions, strict=True))
+        ]
         if self.protocol == "http1":
-            return Http1Parser(readers[0], in_body=opened, chunked=chunked)
-        return Http2Parser(readers, windows)
+            return http1.Http1Parser(readers[0], in_body=opened, chunked=chunked)
+        return http2.Http2Parser(readers, windows, opened=opened)
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self.tls is None else "https"
+
+
+def trusting(protocol: HTTP) -> SSLContext:
+    """Return a TLS 1.3 context that takes any certificate: the server is our own."""
+    context = SSLContext(PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = CERT_NONE
+    context.minimum_version = TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["h2" if protocol == "http2" else "http/1.1"])
+    return context

@@ -56,11 +56,32 @@ class Windows:
         """Return the frame that opens the connection's window, which SETTINGS cannot."""
         return b"" if self._width == "default" else _update(0, WIDE_CONNECTION - DEFAULT)
 
+    def opened(self, stream_id: int) -> None:
+        """Note a stream that has been opened since."""
+        self._settle()
+        self._by_stream[stream_id] = 0
+
+    def ended(self, stream_id: int) -> None:
+        """Note that a stream is over: its own window is of no use any more."""
+        self._settle()
+        self._by_stream.pop(stream_id, None)
+
+    def _settle(self) -> None:
+        """Say of each stream by itself what has arrived on all of them."""
+        if self._everywhere:
+            for each in self._by_stream:
+                self._by_stream[each] += self._everywhere
+            self._most += self._everywhere
+            self._everywhere = 0
+
     def arrived(self, stream_id: int, length: int) -> None:
-        """Count what one stream has been sent."""
+        """Count what one stream has been sent. What comes after its end counts too, but not
+        against a window of its own (RFC 9113, 6.9).
+        """
         self._connection += length
-        owed = self._by_stream[stream_id] = self._by_stream[stream_id] + length
-        self._most = max(self._most, owed)
+        if stream_id in self._by_stream:
+            owed = self._by_stream[stream_id] = self._by_stream[stream_id] + length
+            self._most = max(self._most, owed)
 
     def arrived_everywhere(self, length: int) -> None:
         """Count what all streams together have been sent, each as much as the others."""
@@ -79,13 +100,12 @@ class Windows:
         enough = max(1, round(stream // 2 * self._first))
         if self._everywhere + self._most >= enough:
             self._first = 1.0
-            for stream_id in self._by_stream:
-                self._by_stream[stream_id] += self._everywhere
-                if self._by_stream[stream_id] >= enough:
-                    frames.append(_update(stream_id, self._by_stream[stream_id]))
+            self._settle()
+            for stream_id, owed in self._by_stream.items():
+                if owed >= enough:
+                    frames.append(_update(stream_id, owed))
                     self._by_stream[stream_id] = 0
-            self._everywhere = 0
-            self._most = max(self._by_stream.values())
+            self._most = max(self._by_stream.values(), default=0)
         return b"".join(frames)
 
 
