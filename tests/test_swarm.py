@@ -173,6 +173,26 @@ def test_two_events_in_the_wrong_order_are_caught(protocol: Protocol, victim: in
 
 @protocols
 @victims
+def test_an_event_that_comes_late_is_known_for_late_by_who_stood_level_with_the_others(
+    protocol: Protocol, victim: int
+) -> None:
+    with crowd(protocol) as (impostor, swarm):
+        late, others = impostor.clients[victim], impostor.clients[:]
+        others.remove(late)
+        for client in impostor.clients:
+            sent = [*EVENTS[:2], EVENTS[3]] if client is late else EVENTS[:4]
+            client.sendall(b"".join(on_the_wire(protocol, each) for each in sent))
+        # All are at the fourth event now, and on the tape.
+        swarm.ask("wait", number=4)
+        late.sendall(on_the_wire(protocol, EVENTS[2]))
+        for client in impostor.clients:
+            client.sendall(b"".join(on_the_wire(protocol, each) for each in EVENTS[4:]))
+        assert swarm.ask("wait", number=LAST)["missing"] == 0
+        assert swarm.ask("report")["faults"] == {"reordered": STREAMS[protocol]}
+
+
+@protocols
+@victims
 def test_a_changed_byte_is_caught(protocol: Protocol, victim: int) -> None:
     planted = [*EVENTS[:3], EVENTS[3].replace(b"xxx", b"xXx", 1), *EVENTS[4:]]
     # The numbers go on one later, so it is also missed.
