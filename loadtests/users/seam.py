@@ -1,0 +1,59 @@
+"""Where Locust has no types: its event hooks, and messages between its processes.
+
+A message goes by its name; in a run of one process it is handed over at once. What is in it must
+be what JSON allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from locust.env import Environment
+from locust.event import EventHook
+from locust.rpc import Message
+from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
+
+__all__ = ["Content", "hook", "is_told", "listen", "runner_of", "send", "workers_of"]
+
+Content = dict[str, Any]
+
+
+def hook(event: EventHook, listener: Callable[..., None]) -> None:
+    """Have `listener` called with what Locust says at an event."""
+    event.add_listener(listener)  # type: ignore[no-untyped-call]
+
+
+def runner_of(environment: Environment) -> Runner:
+    """Return the runner, which there is from the event `init` on."""
+    if environment.runner is None:
+        raise RuntimeError("Locust has not made its runner yet")
+    return environment.runner
+
+
+def is_told(environment: Environment) -> bool:
+    """Tell whether another process says what is done here."""
+    return isinstance(environment.runner, WorkerRunner)
+
+
+def listen(environment: Environment, name: str, receive: Callable[[str, Content], None]) -> None:
+    """Have `receive` called with the sender's name and the content of each message `name`."""
+
+    def heard(environment: Environment, msg: Message) -> None:
+        receive(cast(str, msg.node_id), cast(Content, msg.data))
+
+    runner_of(environment).register_message(name, heard)
+
+
+def send(environment: Environment, name: str, content: Content, to: str | None = None) -> None:
+    """Send a message to one worker, to all, or to the master."""
+    runner_of(environment).send_message(name, content, to)
+
+
+def workers_of(environment: Environment) -> list[str]:
+    """Return the names of the processes that have users."""
+    runner = runner_of(environment)
+    if isinstance(runner, MasterRunner):
+        alive = (*runner.clients.ready, *runner.clients.spawning, *runner.clients.running)
+        return sorted(worker.id for worker in alive)
+    return ["local"] if isinstance(runner, LocalRunner) else []
