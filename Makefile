@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types format bench bench-quick bench-peers report soak demo screenshot clean
+.PHONY: help test lint types format bench bench-quick bench-peers report soak demo screenshot clean \
+  loadtest-h1 loadtest-h2 loadtest-ui loadtest-steady loadtest-ramp loadtest-burst loadtest-storm \
+  loadtest-slow loadtest-restart loadtest-idle loadtest-smoke compare compare-peers
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 # One environment for all targets, made anew when what it holds has changed.
 $(READY): pyproject.toml constraints.txt
@@ -45,6 +47,52 @@ bench-quick: $(READY) ## the same with small numbers, in less than a minute
 
 bench-peers: $(READY) ## the same of other servers, in an environment of their own
 	$(BIN)/python -m loadtests.bench --peers $(ARGS)
+
+# The load tests: docs/loadtesting.md. Each takes USERS=, RATE= (events a second), DURATION= (s),
+# TLS=1, PROTOCOL=http1 or http2, and ARGS= for the rest (make loadtest-storm ARGS=--help).
+SCENARIO = $(BIN)/python -m loadtests.scenarios
+ASKED = $(if $(USERS),--users=$(USERS)) $(if $(RATE),--rate=$(RATE)) \
+  $(if $(DURATION),--duration=$(DURATION)) $(if $(filter-out 0 no,$(TLS)),--tls) \
+  $(if $(PROTOCOL),--protocol=$(PROTOCOL)) $(ARGS)
+
+loadtest-h1: $(READY) ## 30,000 clients over HTTP/1.1: USERS= RATE= DURATION= TLS=1
+	@$(SCENARIO) h1 $(ASKED)
+
+loadtest-h2: $(READY) ## 100,000 clients over HTTP/2
+	@$(SCENARIO) h2 $(ASKED)
+
+loadtest-ui: $(READY) ## the same by hand, on Locust's own pages: PROTOCOL=http2
+	@$(SCENARIO) ui $(ASKED)
+
+loadtest-steady: $(READY) ## both, one after the other
+	@$(SCENARIO) steady $(ASKED)
+
+loadtest-ramp: $(READY) ## latency against the number of clients
+	@$(SCENARIO) ramp $(ASKED)
+
+loadtest-burst: $(READY) ## a thousand events at once
+	@$(SCENARIO) burst $(ASKED)
+
+loadtest-storm: $(READY) ## all clients are dropped at once, and come back
+	@$(SCENARIO) storm $(ASKED)
+
+loadtest-slow: $(READY) ## some clients stop reading for a while
+	@$(SCENARIO) slow $(ASKED)
+
+loadtest-restart: $(READY) ## the server is stopped and started anew
+	@$(SCENARIO) restart $(ASKED)
+
+loadtest-idle: $(READY) ## nothing but heartbeats: what a client costs in memory
+	@$(SCENARIO) idle $(ASKED)
+
+loadtest-smoke: $(READY) ## a few hundred clients on both protocols; under a minute
+	@$(SCENARIO) smoke $(ASKED)
+
+compare: $(READY) ## HTTP/1.1 and HTTP/2, clear and TLS, ours and the same hub under Hypercorn
+	@$(SCENARIO) compare $(ASKED)
+
+compare-peers: $(READY) ## uvicorn, sse-starlette, Granian, nchan; in an environment of their own
+	@$(SCENARIO) compare-peers $(ASKED)
 
 report: $(READY) ## rebuild the reports of all runs from their raw data, and results/README.md
 	$(BIN)/python -m loadtests.report $(ARGS)

@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..listening import free_port
 from .figures import CannotMeasure
-from .posting import Posting, free_port
+from .posting import Posting
 
 __all__ = ["Nchan"]
 

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from .. import ROOT
+from ..listening import free_port
 from ..payload import SIZE
 from .fanout import FanOut, faults, remarks, side_by_side
 from .figures import CannotMeasure, Figure, Row
-from .posting import Posting, free_port
+from .posting import Posting
 from .stage import Stage
 from .subjects import Publisher
 
-__all__ = ["PEERS"]
+__all__ = ["ALL", "PEERS", "Peer", "PeerServer", "environment"]
 
 Kind = Literal["http1", "http2"]
 
@@ -103,7 +104,7 @@ def _nchan(stage: Stage) -> Row:
 
 def _peer(name: str, peer: Peer) -> Callable[[Stage], Row]:
     def row(stage: Stage) -> Row:
-        python = _environment(stage.build)
+        python = environment(stage.build)
 
         def start() -> PeerServer:
             return stage.start(PeerServer(peer, stage.server_cpus, python))
@@ -153,7 +154,7 @@ def _measure(stage: Stage, server: Measurable, protocol: Kind) -> tuple[list[Fig
     ], result
 
 
-def _environment(build: Path) -> Path:
+def environment(build: Path) -> Path:
     """Return the Python that has the peers installed; installs them if that is still to do."""
     wanted = (ROOT / "loadtests" / "peers.txt").read_text()
     folder = build / "peers"

@@ -6,21 +6,18 @@ Its process group is measured from outside, all of its processes and threads tog
 from __future__ import annotations
 
 import http.client
-import socket
 import time
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 
 from .. import payload
+from ..listening import Listening
 from ..proc import members, read_if_there
-from ..processes import Process
 
-__all__ = ["Posting", "free_port"]
-
-STARTUP_SECONDS = 30.0
+__all__ = ["Posting"]
 
 
-class Posting(Process):
+class Posting(Listening):
     """A process that listens on `port` and takes events at /publish?topic=a."""
 
     name = "?"
@@ -28,8 +25,7 @@ class Posting(Process):
     def __init__(
         self, argv: Sequence[str], cpus: Iterable[int], port: int, *, cwd: str = "/"
     ) -> None:
-        super().__init__(argv, cpus, cwd=cwd)
-        self.port = port
+        super().__init__(argv, cpus, port, cwd=cwd)
         self._number = 0
         self._publisher = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
@@ -41,18 +37,6 @@ class Posting(Process):
     ) -> None:
         self._publisher.close()
         super().__exit__(kind, value, traceback)
-
-    def greet(self) -> None:
-        """Wait until it listens."""
-        deadline = time.monotonic() + STARTUP_SECONDS
-        while True:
-            self.check()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if time.monotonic() > deadline:
-                raise self.failure(f"did not listen within {STARTUP_SECONDS:.0f} s")
-            time.sleep(0.05)
 
     def publish(self, count: int, interval: float, size: int) -> int:
         """Publish so many events, one every `interval` s; return the number of the last."""
@@ -79,11 +63,3 @@ class Posting(Process):
     def _post(self, data: str) -> None:
         self._publisher.request("POST", "/publish?topic=a", data.encode())
         self._publisher.getresponse().read()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
