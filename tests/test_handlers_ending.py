@@ -174,6 +174,26 @@ async def test_a_handler_that_takes_too_long_is_ended_properly_by_a_drain(
 
 
 @BOTH
+async def test_a_handler_that_begins_to_follow_during_a_drain_ends_at_once(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    async with open_hub() as hub:
+
+        async def late(stream: Stream) -> None:
+            await trio.sleep(2)
+            await stream.follow(hub, "a")
+
+        async with serving(routes_to(late), Limits(drain_timeout=10), hub=hub) as server:
+            reader = await ask(server, protocol)
+            await reader.status()
+            server.drain()
+            assert await reader.ending() == "proper"
+            assert trio.current_time() == 2
+            assert b"retry: " in reader.body.removeprefix(server.service.opening())
+    assert not complaints(caplog)
+
+
+@BOTH
 async def test_a_handler_may_say_last_words_when_it_is_ended(
     autojump_clock: MockClock, protocol: Protocol
 ) -> None:

@@ -98,8 +98,8 @@ class Limits:
     """A peer that does not answer a PING in this time is gone."""
 
     max_lifetime: float | None = None
-    """A stream ends after this long, and the client comes back with its last id. Off by
-    default. Up to a tenth is taken off at random, so that streams opened together do not
+    """A stream ends before it is older than this, and the client comes back with its last id. Off
+    by default. Up to a tenth is taken off at random, so that streams opened together do not
     return together."""
 
     drain_timeout: float = 10.0

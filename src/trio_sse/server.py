@@ -7,7 +7,6 @@ what is said on a connection is `connection`'s business.
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import socket
 import ssl
@@ -23,6 +22,7 @@ from .limits import Limits
 from .listening import Address, Bind, Listener, listen
 from .message import Peer
 from .routes import Routes
+from .shortage import Shortage
 from .transport import SocketTransport
 
 __all__ = ["Server", "ServerStatistics", "serve"]
@@ -41,8 +41,6 @@ SLICE_SECONDS = 0.002
 
 OUT_OF_FILES_PAUSE = 0.1
 """Seconds to wait when the process may open no more files: some will be closed."""
-
-OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 LAST_WORDS_SECONDS = 1.0
 """What handlers stopped at the end of a drain, and their last bytes, are granted."""
@@ -90,6 +88,7 @@ class Server:
         self._by_host: Counter[str] = Counter()
         self._open = 0
         self._turned_away = 0
+        self._shortage = Shortage()
         self._drain_asked = trio.Event()
         self._all_gone = trio.Event()
 
@@ -146,8 +145,7 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in OUT_OF_FILES:
-                    logger.warning("Cannot accept connections: %s", error.strerror)
+                if self._shortage.met(error, trio.current_time()):
                     await trio.sleep(OUT_OF_FILES_PAUSE)
                 # Else the client was gone before it was accepted (accept(2), "Error handling").
                 return
@@ -210,6 +208,7 @@ class Server:
         """Let each connection do what time asks for: heartbeats, pings, timeouts."""
         while True:
             await trio.sleep(self._service.tick)
+            self._shortage.tick(trio.current_time())
             await self._visit(lambda connection: connection.tick(trio.current_time()))
 
     async def _drain(self) -> None:
@@ -253,9 +252,13 @@ async def serve(
 
     Use it as `server = await nursery.start(serve, routes, Bind(port=0))`: it starts once all
     places are bound, and hands over the running `Server` with its addresses. Cancelling stops
-    at once; draining ends every stream properly. Raises BindError if it cannot listen.
+    at once; draining ends every stream properly. Raises BindError if it cannot listen, and
+    ValueError if `bind` names no place.
     """
-    listeners = await listen([bind] if isinstance(bind, Bind) else list(bind))
+    binds = [bind] if isinstance(bind, Bind) else list(bind)
+    if not binds:
+        raise ValueError("there is no place to listen: give serve() at least one Bind")
+    listeners = await listen(binds)
     for listener in listeners:
         listener.limit_unsent(limits.max_unsent_bytes)
     await Server(Service(routes, limits), listeners).run(task_status)

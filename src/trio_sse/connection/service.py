@@ -7,6 +7,7 @@ differences.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -126,11 +127,15 @@ class Service:
         return self.random.random() * self.limits.reconnect_spread
 
     def expiry(self, now: float) -> float | None:
-        """Return when a stream opened `now` has lived long enough, or None for never."""
+        """Return when a stream opened `now` has lived long enough, or None for never.
+
+        A tick early, so that at the latest possible tick it is not too old.
+        """
         lifetime = self.limits.max_lifetime
         if lifetime is None:
             return None
-        return now + lifetime * (1 - self.random.random() / 10)
+        latest = lifetime - self.tick
+        return now + latest - self.random.random() * (latest - 0.9 * lifetime)
 
     def opening(self) -> bytes:
         """Return what each stream begins with: a comment, so that proxies and browsers see a
@@ -153,6 +158,8 @@ class Service:
             limits.body_timeout,
             limits.ping_interval,
             limits.ping_timeout,
+            # What chance takes off it is spread over several ticks.
+            math.inf if limits.max_lifetime is None else limits.max_lifetime / 10,
         )
         return min(waits) / 8
 

@@ -59,7 +59,7 @@ class Stream:
         """Send what is published to the topics from now on, or from the request's last event
         id on, until the client leaves or the task is cancelled; nothing else can be sent then.
 
-        Raises InvalidTopic.
+        When the server drains, the stream and its handler end at once. Raises InvalidTopic.
         """
         selectors = hub.selectors(topics)
         cursor, opening = hub.resume(self.request.last_event_id)
@@ -69,6 +69,10 @@ class Stream:
                 await self._exchange.write(encode(event))
             self._exchange.following = True
             try:
+                if self._exchange.service.draining:
+                    # The drain has ended all who followed; this one is too late to be among them.
+                    self._exchange.scope.cancel()
+                    await trio.lowlevel.checkpoint()
                 await self._exchange.follow(hub, selectors, cursor)
             finally:
                 self._exchange.following = False
