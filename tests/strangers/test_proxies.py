@@ -77,6 +77,21 @@ async def test_heartbeats_pass(site: Site, url: str, options: tuple[str, ...]) -
             assert await stream.more()
 
 
+async def test_a_compressed_stream_passes_as_it_is(
+    name: str, options: tuple[str, ...], certificate: Certificate, tmp_path: Path
+) -> None:
+    async with open_site(limits=Limits(compress_above=200)) as site:
+        async with run_proxy(name, f"127.0.0.1:{site.port}", certificate, tmp_path) as origin:
+            asked = ["--compressed", f"{origin}{PATH}?topic=weather"]
+            async with curl_stream(*options[:3], "-D", str(tmp_path / "head"), *asked) as stream:
+                await first_comment(stream)
+                for data in ("rain " * 1000, "sun", "wind " * 1000):
+                    site.hub.publish("weather", data)
+                    assert (await stream.event()).data == data
+        head = (tmp_path / "head").read_text().lower().splitlines()
+        assert "content-encoding: deflate" in head
+
+
 @pytest.mark.parametrize("how", ["header", "query"])
 async def test_the_last_event_id_passes(
     site: Site, url: str, options: tuple[str, ...], how: str
