@@ -198,6 +198,9 @@ def ramp(results: Path) -> Path:
                 used.append([begin + second, used[-1][1] + cpu, 60e6 + 3e3 * users, 2e3 * users, 0])
             begin += 10
         whole = run(last)
+        for row in whole["timeline"]:
+            row[1] = next((s["users"] for s in reversed(steps) if s["from"] <= row[0]), 1_000)
+            row[2] = 2 * row[1] if row[0] >= START + CONNECTING else 0
         whole["steps"], whole["server_samples"] = steps, used
         whole["events"] = [event for step in steps for event in step["events"]]
         made.append((variant(name), whole))

@@ -137,8 +137,10 @@ def test_a_gap_is_no_fault_where_it_was_expected(tmp_path: Path) -> None:
     for number, settings in enumerate(({}, {"expect_gap": True})):
         variant = load_runs.variant("trio-sse, HTTP/1.1", settings=settings)
         folder = load_runs.folder(tmp_path, f"2026-01-0{number + 1}-restart-x", [(variant, raw)])
-        failed = "failed" in row(reported(tmp_path, folder), "trio-sse, HTTP/1.1")
+        text = reported(tmp_path, folder)
+        failed = "failed" in row(text, "trio-sse, HTTP/1.1")
         assert failed is (not settings)
+        assert ("30,000 gap events, as expected" in text) is bool(settings)
 
 
 def test_titles_do_not_praise_what_failed(tmp_path: Path) -> None:

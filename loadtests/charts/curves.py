@@ -24,7 +24,7 @@ SMALL = 12.0
 GAP = 15.0
 DENSER = 2.5
 """How much closer values may stand along the height than along the width, where words are long."""
-SAMPLE = 30.0
+SAMPLE = 34.0
 """px for a leader and the marker before a name at a line's end."""
 
 
@@ -139,7 +139,7 @@ class Curves:
         for words in wrapped(panel.caption, right - MARGIN, SMALL):
             y += 16
             paper.text(MARGIN, y, words, size=SMALL, bold=True)
-        top, bottom = y + 10, y + 10 + panel.height
+        top, bottom = y + 12, y + 12 + panel.height
 
         def place(point: tuple[float, float]) -> tuple[float, float]:
             return (
@@ -181,10 +181,10 @@ class Curves:
                         f"M{end[0] + 5:.1f} {end[1]:.1f}L{right + 8:.1f} {label:.1f}", "hair"
                     )
                 if line.look.faint:
-                    paper.line([(right + 11, label), (right + 23, label)], line.look)
+                    paper.line([(right + 14, label), (right + 28, label)], line.look)
                 else:
-                    paper.line([(right + 9, label), (right + 25, label)], line.look)
-                    paper.marker(right + 17, label, line.look)
+                    paper.line([(right + 13, label), (right + 29, label)], line.look)
+                    paper.marker(right + 21, label, line.look)
                 paper.text(right + SAMPLE, label + 4, line.name, size=SMALL)
         return bottom
 

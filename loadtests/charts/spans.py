@@ -63,7 +63,7 @@ class Spans:
             for line in wrapped(span.name, width - 2 * MARGIN, 12):
                 at += 17
                 paper.text(MARGIN, at, line, bold=True)
-            said = span.missing or " · ".join(f"{p.name} {p.written}" for p in span.points)
+            said = span.missing or "\u00a0· ".join(f"{p.name} {p.written}" for p in span.points)
             for line in wrapped(said, width - 2 * MARGIN, 12):
                 at += 16
                 paper.text(MARGIN, at, line, style="warn" if span.warn else "soft")

@@ -20,7 +20,7 @@ __all__ = ["written"]
 WIDE, NARROW = 860.0, 350.0
 """px for which charts are drawn."""
 
-CARDS = 8
+CARDS = 4
 """Columns from which on a table becomes cards in a narrow window."""
 
 SHEET = Path(__file__).with_name("page.css")

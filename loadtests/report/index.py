@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bench.figures import Figure, Goal
+from .findings import findings
 from .judging import outcome
 from .markdown import table, text
+from .pictures import first
 from .runs import Run
 from .tables import summary
 
 __all__ = ["Benchmark", "benchmark", "written"]
+
+
+SHOWN = ("completion", "cpu")
+"""Charts of the newest comparison that the index shows."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,14 @@ def written(runs: list[Run], benchmarks: list[Benchmark]) -> str:
             f"The newest comparison, of {_day(newest.date)}. {outcome(newest)} "
             f"[The report]({newest.folder.name}/report.md) has charts and all figures.",
             "",
+            *(f"- {text(words)}" for words in findings(newest)),
+            "",
             *table(summary(newest)),
         ]
+        for picture in first(newest):
+            if picture.name in SHOWN:
+                path = f"{newest.folder.name}/{picture.name}.svg"
+                lines += ["", f"![{text(picture.chart.title)}]({path})"]
     if ordered:
         rows = [
             [

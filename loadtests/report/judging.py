@@ -112,7 +112,7 @@ def outcome(run: Run) -> str:
         checked = any(variant.expected for variant in run.measured)
         said.insert(
             0,
-            "every client received every event, once and in order"
+            f"every client received every event, once and in order{_or_told(run)}"
             if checked
             else "every client stayed connected; no event was published",
         )
@@ -120,6 +120,13 @@ def outcome(run: Run) -> str:
         said.append("some times are in doubt" if total > 1 else "times are in doubt")
     words = "; ".join(said)
     return f"{words[0].upper()}{words[1:]}."
+
+
+def _or_told(run: Run) -> str:
+    gaps = sum((variant.measured.get("faults") or {}).get("gap") or 0 for variant in run.measured)
+    if not gaps:
+        return ""
+    return f", or was told that the server had lost some ({count(gaps)} gap events, as expected)"
 
 
 def sentence(words: str) -> str:
