@@ -12,6 +12,7 @@ from http2_client import (
     END_STREAM,
     GET,
     GOAWAY,
+    HEADERS,
     PEER,
     POST,
     WINDOW_UPDATE,
@@ -35,6 +36,7 @@ from trio_sse.wire.http2 import (
 )
 
 NO_ERROR, REFUSED_STREAM, CANCEL = 0, 7, 8
+CONTINUATION = 9
 
 
 @pytest.fixture
@@ -412,6 +414,20 @@ def test_a_malformed_field_in_an_answer_is_a_bug_and_raises(
 ) -> None:
     with pytest.raises(ValueError, match="malformed"):
         client.server.respond_head(client.ask(), 200, [(name, value)])
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_a_head_too_long_for_a_frame_is_continued(client: Client, end: bool) -> None:
+    # In Huffman's code each of these characters has 15 bits.
+    headers = [(f"x-{number}", "|" * 4000) for number in range(6)]
+    stream_id = client.ask()
+    client.server.respond_head(stream_id, 200, headers, end=end)
+    sent = client.server.output()
+    frames = [frame for frame in raw_frames(sent) if frame.stream_id == stream_id]
+    assert [frame.kind for frame in frames] == [HEADERS, CONTINUATION, CONTINUATION]
+    client.events += client.h2.receive_data(sent)
+    assert client.head(stream_id) == {":status": "200", **dict(headers)}
+    assert client.server.is_open(stream_id) is not end
 
 
 def test_data_is_cut_to_the_frames_that_the_client_accepts(client: Client) -> None:

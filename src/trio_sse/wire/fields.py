@@ -12,7 +12,7 @@ that is announced to be over it (413).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from ..limits import Limits
@@ -89,11 +89,13 @@ def read_request(
     )
 
 
-def write_head(status: int, headers: Iterable[tuple[str, str]]) -> list[Field]:
+@lru_cache(maxsize=256)
+def write_head(status: int, headers: tuple[tuple[str, str], ...]) -> tuple[Field, ...]:
     """Return the field section of an answer.
 
     Fields that belong to an HTTP/1.1 connection are left out (RFC 9113, 8.2.2). Raises
-    ValueError for one that the client would call malformed.
+    ValueError for one that the client would call malformed. Remembered, since the streams of a
+    server begin alike: the same fields are then the same object.
     """
     fields = [(b":status", b"%d" % status)]
     for name, value in headers:
@@ -102,7 +104,7 @@ def write_head(status: int, headers: Iterable[tuple[str, str]]) -> list[Field]:
             raise ValueError(f"the response field {name!r}: {value!r} is malformed")
         if field[0] not in _CONNECTION_SPECIFIC:
             fields.append(field)
-    return fields
+    return tuple(fields)
 
 
 def _problem_in_line(pseudo: dict[bytes, bytes]) -> Refused | None:

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from h2.errors import ErrorCodes
 
-__all__ = ["MAX_FRAME_SIZE", "Cutter", "Frame", "Violation"]
+__all__ = ["MAX_FRAME_SIZE", "Cutter", "Frame", "Violation", "write_frame"]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -51,6 +51,12 @@ class Violation(NamedTuple):
 
     code: ErrorCodes
     reason: str
+
+
+def write_frame(kind: int, flags: int, stream_id: int, payload: bytes | memoryview) -> bytes:
+    """Return the bytes of a frame."""
+    length = len(payload)
+    return b"".join((_HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream_id), payload))
 
 
 class Cutter:

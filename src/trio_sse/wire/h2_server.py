@@ -6,19 +6,23 @@ Owns which of h2's checks are on and what our SETTINGS say. Header fields are ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.errors import ErrorCodes
-from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
-from hpack.exceptions import HPACKError, OversizedHeaderListError
-from hpack.hpack import Decoder
-from hpack.struct import HeaderTuple
+from h2.stream import StreamInputs
 
 from ..limits import Limits
-from .frames import MAX_FRAME_SIZE, PREFACE
+from .field_coding import Field, FieldDecoder, FieldEncoder
+from .frames import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    MAX_FRAME_SIZE,
+    PREFACE,
+    write_frame,
+)
 
 __all__ = ["H2Server", "most_header_bytes"]
 
@@ -42,24 +46,6 @@ def most_header_bytes(limits: Limits) -> int:
     middle of the section: HPACK's state is lost, and with it the connection.
     """
     return 2 * limits.max_header_bytes
-
-
-class CompressionError(ProtocolError):
-    """A field section is not HPACK."""
-
-    error_code = ErrorCodes.COMPRESSION_ERROR
-
-
-class _Decoder(Decoder):
-    """HPACK's decoder, whose errors have the code of RFC 9113, 4.3; h2 gives another."""
-
-    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
-        try:
-            return super().decode(data, raw)
-        except OversizedHeaderListError:
-            raise
-        except HPACKError as error:
-            raise CompressionError(str(error)) from error
 
 
 class H2Server(H2Connection):
@@ -86,8 +72,8 @@ class H2Server(H2Connection):
                 SettingCodes.MAX_FRAME_SIZE: MAX_FRAME_SIZE,
             },
         )
-        self.decoder = _Decoder()
-        self.decoder.max_header_list_size = most_header_bytes(limits)
+        self.decoder = FieldDecoder(most_header_bytes(limits))
+        self.encoder = FieldEncoder()
         # The cutter takes the client's preface; h2 waits for one all the same.
         self.receive_data(PREFACE)
 
@@ -97,6 +83,40 @@ class H2Server(H2Connection):
         if len(self.streams) > self._kept_by_purge + _CLOSED_KEPT:
             self.purge()
         return 0
+
+    def head_frames(self, stream_id: int, fields: tuple[Field, ...], *, end_stream: bool) -> bytes:
+        """Return the frames of an answer's head: what `send_headers` would queue.
+
+        h2 makes objects of them first, and looks through the fields several times, which takes
+        it three times as long. The stream has to be open.
+        """
+        state = self.streams[stream_id].state_machine
+        state.process_input(StreamInputs.SEND_HEADERS)
+        if end_stream:
+            state.process_input(StreamInputs.SEND_END_STREAM)
+        block = self.encoder.encode(fields)
+        last = END_STREAM if end_stream else 0
+        most = self.max_outbound_frame_size
+        if len(block) <= most:
+            return write_frame(HEADERS, last | END_HEADERS, stream_id, block)
+        frames = [write_frame(HEADERS, last, stream_id, block[:most])]
+        for start in range(most, len(block), most):
+            flags = END_HEADERS if start + most >= len(block) else 0
+            frames.append(write_frame(CONTINUATION, flags, stream_id, block[start : start + most]))
+        return b"".join(frames)
+
+    def data_frames(self, stream_id: int, data: memoryview) -> bytes:
+        """Return the frames that carry data, and count it: what `send_data` would queue.
+
+        The stream has to be open, and the windows have to have room.
+        """
+        self.streams[stream_id].outbound_flow_control_window -= len(data)
+        self.outbound_flow_control_window -= len(data)
+        most = self.max_outbound_frame_size
+        if len(data) <= most:
+            return write_frame(DATA, 0, stream_id, data)
+        starts = range(0, len(data), most)
+        return b"".join(write_frame(DATA, 0, stream_id, data[at : at + most]) for at in starts)
 
     @property
     def within_section(self) -> bool:

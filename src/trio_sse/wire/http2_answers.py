@@ -46,7 +46,7 @@ class Http2Answers:
 
     def __init__(self, limits: Limits) -> None:
         self._uploads = Uploads(limits.max_body_bytes)
-        self._output = b""
+        self._output = bytearray()
         self._last_asked = 0
         self._draining = False
         self._over = False
@@ -60,9 +60,16 @@ class Http2Answers:
 
     def output(self) -> bytes:
         """Take what is to be written, in order; b"" if nothing is."""
-        output = self._output + self.h2.data_to_send()
-        self._output = b""
-        return output
+        queued = self.h2.data_to_send()
+        if self._output:
+            queued = bytes(self._output + queued)
+            self._output = bytearray()
+        return queued
+
+    def _queue(self, frames: bytes) -> None:
+        """Queue frames that are not h2's after what h2 has queued."""
+        self._output += self.h2.data_to_send()
+        self._output += frames
 
     # -- what is answered -------------------------------------------------------------
 
@@ -84,9 +91,9 @@ class Http2Answers:
         Raises ValueError for a field that would be malformed; fields that belong to an
         HTTP/1.1 connection are left out.
         """
-        fields = write_head(status, headers)
+        fields = write_head(status, tuple(headers))
         if self.is_open(stream_id):
-            self.h2.send_headers(stream_id, fields, end_stream=end)
+            self._queue(self.h2.head_frames(stream_id, fields, end_stream=end))
             if end:
                 self._ended(stream_id)
 
@@ -108,11 +115,9 @@ class Http2Answers:
         After a 0 wait for `WindowOpened`, or `Left`: 0 is also what a closed stream takes.
         """
         taken = min(self.window(stream_id), len(data))
-        view = memoryview(data)[:taken]
-        for start in range(0, taken, self.h2.max_outbound_frame_size):
-            piece = view[start : start + self.h2.max_outbound_frame_size]
-            self.h2.send_data(stream_id, piece)
-        self._refresh(stream_id)
+        if taken:
+            self._queue(self.h2.data_frames(stream_id, memoryview(data)[:taken]))
+            self._refresh(stream_id)
         return taken
 
     def end(self, stream_id: int) -> None:
@@ -145,7 +150,7 @@ class Http2Answers:
         self._draining = True
         frame = GoAwayFrame(0, last_stream_id=_LARGEST_STREAM_ID, error_code=ErrorCodes.NO_ERROR)
         # Not by h2, which would forbid all but GOAWAY after it.
-        self._output = self.output() + frame.serialize()
+        self._queue(frame.serialize())
 
     def close(self, error_code: int = ErrorCodes.NO_ERROR, reason: bytes = b"") -> None:
         """Queue the last GOAWAY: write `output` and close. All streams are closed by it."""

@@ -1,0 +1,121 @@
+"""HPACK's shorter ways: they read and write what hpack itself does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hpack.exceptions import HPACKError, OversizedHeaderListError
+from hpack.hpack import Decoder, Encoder
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from trio_sse.wire.field_coding import CompressionError, FieldDecoder, FieldEncoder
+
+Fields = list[tuple[bytes, bytes]]
+
+NAMES = st.one_of(
+    st.sampled_from([b":path", b"accept", b"cookie", b"x-one", b""]), st.binary(max_size=200)
+)
+VALUES = st.one_of(st.sampled_from([b"", b"GET", b"a" * 300]), st.binary(max_size=40))
+SECTIONS = st.lists(
+    st.lists(st.tuples(NAMES, VALUES, st.booleans()), max_size=6), min_size=1, max_size=6
+)
+
+
+def outcome(decoder: Decoder, data: bytes) -> Any:
+    """What a decoder makes of a section: fields, or which kind of error."""
+    try:
+        return [tuple(field) for field in decoder.decode(data, raw=True)]
+    except OversizedHeaderListError:
+        return "oversized"
+    except (HPACKError, IndexError, CompressionError):
+        return "error"
+
+
+# -- reading ----------------------------------------------------------------------------
+
+
+@given(SECTIONS, st.booleans(), st.sampled_from([0, 60, 4096]))
+def test_what_hpack_has_written_is_read(sections: Any, huffman: bool, table_size: int) -> None:
+    encoder, decoder = Encoder(), FieldDecoder()
+    encoder.header_table_size = table_size
+    for section in sections:
+        data = encoder.encode(section, huffman=huffman)
+        assert outcome(decoder, data) == [(name, value) for name, value, _ in section]
+
+
+@given(st.lists(st.binary(max_size=60), max_size=5))
+@example([b"\x82\x3f"])
+@example([b"\x80"])
+@example([b"\xff\x80\x80"])
+@example([b"\x00\x05a"])
+@example([b"\x00\x01a\x82\xff\xff"])
+@example([b"\x20\x82", b"\x3f\xe1\x1f\x82", b"\x3f\xe2\x1f\x82"])
+def test_what_anybody_may_send_is_read_as_hpack_reads_it(sections: list[bytes]) -> None:
+    ours, theirs = FieldDecoder(), Decoder()
+    for section in sections:
+        expected = outcome(theirs, section)
+        assert outcome(ours, section) == expected
+        if not isinstance(expected, list):
+            break  # That is the end of the connection.
+        assert ours.header_table.dynamic_entries == theirs.header_table.dynamic_entries
+
+
+def test_an_error_has_the_code_for_it() -> None:
+    with pytest.raises(CompressionError, match="middle of a section"):
+        FieldDecoder().decode(b"\x82\x20")
+
+
+@pytest.mark.parametrize(("most", "fits"), [(42, True), (41, False)])
+def test_a_section_may_be_as_large_as_was_said(most: int, fits: bool) -> None:
+    decoder = FieldDecoder(most)
+    section = b"\x82"  # ":method: GET" counts 7 + 3 + 32
+    assert (outcome(decoder, section) == [(b":method", b"GET")]) is fits
+
+
+# -- writing ----------------------------------------------------------------------------
+
+HEAD = ((b":status", b"200"), (b"content-type", b"text/event-stream"), (b"x-a", b"1"))
+
+
+def test_the_same_fields_are_looked_up_once() -> None:
+    encoder, decoder = FieldEncoder(), Decoder()
+    blocks = [encoder.encode(HEAD) for _ in range(4)]
+    assert [tuple(decoder.decode(block, raw=True)) for block in blocks] == [HEAD] * 4
+    assert blocks[1] is not blocks[0]
+    assert blocks[2] is blocks[3] is blocks[1]
+
+
+POOL: list[Fields] = [
+    [(b":status", b"200"), (b"a", b"1")],
+    [(b"b", b"2"), (b"accept", b"3")],
+    [(b"x-" + b"y" * 50, b"z" * 60), (b"a", b"1")],
+    [(b"a", b"1"), (b"a", b"2"), (b"a", b"3"), (b"b", b"2")],
+    [],
+]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(range(len(POOL))).map(lambda which: ("encode", which)),
+            st.sampled_from([0, 40, 100, 200, 4096]).map(lambda size: ("resize", size)),
+        ),
+        max_size=20,
+    )
+)
+@example([("encode", 3), ("encode", 3), ("resize", 100), ("encode", 3), ("encode", 3)])
+def test_whatever_happens_to_the_table_a_client_reads_what_was_meant(
+    steps: list[tuple[str, int]],
+) -> None:
+    encoder, reference, client = FieldEncoder(), Encoder(), Decoder()
+    for step, argument in steps:
+        if step == "resize":
+            # Twice to the same size would be forgotten by hpack.
+            if argument != encoder.header_table_size:
+                encoder.header_table_size = reference.header_table_size = argument
+            continue
+        block = encoder.encode(POOL[argument])
+        assert block == reference.encode(POOL[argument])
+        assert list(client.decode(block, raw=True)) == POOL[argument]
