@@ -138,8 +138,7 @@ class Http1Connection(Endpoint):
         if request is None:
             return None
         if isinstance(request, Refused):
-            self.service.counters.refused += 1
-            logger.debug("%s: refused: %s", self.transport.peer, request.reason)
+            self.service.refused_for_good(self.transport.peer, request)
             return self._respond(Response.text(request.status, request.reason))
         decision = self.service.decide(request)
         if isinstance(decision, Response):

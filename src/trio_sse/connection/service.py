@@ -19,6 +19,7 @@ from ..limits import Limits
 from ..message import Peer, Request, Response
 from ..routes import Decision, Follow, Routes
 from ..transport import Broken
+from ..wire import Refused
 from ..wire.budget import Allowance
 from .outbox import Stalled
 
@@ -29,6 +30,9 @@ logger = logging.getLogger("trio_sse.connection")
 OFFENCE_LINES_PER_SECOND = 1
 """A flood of bad peers must not become a flood of lines, and ten of them at once are enough to
 see what is the matter. They are INFO, as in nginx: a server has done nothing wrong."""
+
+OFFENCES = {400: "malformed", 408: "too_late", 413: "body_too_large", 431: "head_too_large"}
+"""What a client did whose request was refused with this status."""
 
 
 @dataclass(slots=True)
@@ -121,6 +125,11 @@ class Service:
         self.counters.offences[offence] += 1
         if self.lines.spend(1, trio.current_time()):
             logger.info("%s: sent away for %s: %s", peer, offence, reason)
+
+    def refused_for_good(self, peer: Peer, refused: Refused) -> None:
+        """Note a request whose refusal ends the connection, as it does on HTTP/1.x."""
+        self.counters.refused += 1
+        self.offended(peer, OFFENCES.get(refused.status, "unsupported"), refused.reason)
 
     def reconnect_delay(self) -> float:
         """Return a random part of the reconnect spread, in seconds."""

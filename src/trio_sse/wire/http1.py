@@ -132,8 +132,9 @@ class Http1:
         if self._reading is None:
             # "SHOULD ignore at least one empty line received prior to the request-line"
             # (RFC 9112, 2.2): old clients end a form with one. h11 does not.
-            del self._buffer[: len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))]
-            if not self._buffer:
+            while self._buffer.startswith(b"\r\n"):
+                del self._buffer[:2]
+            if not self._buffer or self._buffer == b"\r":
                 return None
             self._reading = Http1Reading(self._limits, peer=self._peer, scheme=self._scheme)
         outcome = self._reading.take(self._buffer, last=self.closed)

@@ -1,7 +1,7 @@
 """HTTP/1: the reading of one request, its body included, within the limits.
 
 Owns an h11 connection, from the first byte of a request to the head of its answer. h11 does
-the grammar, `head` the rules that h11 leaves to its user.
+the grammar, `head` the rules that h11 leaves to its user, `http1_strict` those that it bends.
 
 Refuses: tunnels (CONNECT), transfer codings other than chunked, and what is over a limit.
 """
@@ -17,6 +17,7 @@ from ..limits import Limits
 from ..message import Peer, Request
 from . import Refused
 from .head import body_too_large, read_head
+from .http1_strict import ChunkCount, problem_in_head
 
 __all__ = ["Http1Reading"]
 
@@ -27,12 +28,26 @@ _Event = h11.Request | h11.Data | h11.EndOfMessage
 class Http1Reading:
     """One request, as far as it has arrived. Nothing blocks; nothing raises on what arrives."""
 
-    __slots__ = ("_body", "_fed", "_limits", "_peer", "_pending", "_scheme", "h11", "head")
+    __slots__ = (
+        "_body",
+        "_chunks",
+        "_fed",
+        "_limits",
+        "_peer",
+        "_pending",
+        "_raw",
+        "_scheme",
+        "h11",
+        "head",
+    )
 
     def __init__(self, limits: Limits, *, peer: Peer, scheme: Literal["http", "https"]) -> None:
         self._limits = limits
         self._peer = peer
         self._scheme = scheme
+        self._raw = bytearray()
+        """The head as it came, until it is whole."""
+        self._chunks: ChunkCount | None = None
         self._fed = 0
         self._body = bytearray()
         self._pending = b""
@@ -50,20 +65,44 @@ class Http1Reading:
         while True:
             match event := self._next_event(buffer, last=last):
                 case h11.Request():
-                    head = read_head(event, self._limits, peer=self._peer, scheme=self._scheme)
-                    if isinstance(head, Refused):
-                        return head
-                    self.head = head
+                    refused = self._begin(event)
+                    if refused is not None:
+                        return refused
                 case h11.Data():
                     self._body += event.data
                     if len(self._body) > self._limits.max_body_bytes:
                         return body_too_large(self._limits)
+                    if self._chunks is not None:
+                        self._chunks.data(len(event.data), starts=event.chunk_start)
+                        if problem := self._chunks.problem():
+                            return _malformed(problem)
                 case h11.EndOfMessage():
-                    buffer[:0] = self.h11.trailing_data[0]
+                    unread = self.h11.trailing_data[0]
+                    if self._chunks is not None:
+                        problem = self._chunks.problem_in_end(len(unread))
+                        if problem is not None:
+                            return _malformed(problem)
+                    buffer[:0] = unread
                     head = cast(Request, self.head)
                     return replace(head, body=bytes(self._body)) if self._body else head
                 case _:
                     return event
+
+    def _begin(self, event: h11.Request) -> Refused | None:
+        """Take the head. What came after it is still in h11's hands."""
+        unread = self.h11.trailing_data[0]
+        problem = problem_in_head(bytes(self._raw[: len(self._raw) - len(unread)]))
+        if problem is not None:
+            return _malformed(problem)
+        head = read_head(event, self._limits, peer=self._peer, scheme=self._scheme)
+        if isinstance(head, Refused):
+            return head
+        self.head = head
+        if "transfer-encoding" in head.headers:
+            self._chunks = ChunkCount()
+            self._chunks.arrived(unread)
+        self._raw = bytearray()
+        return None
 
     def pending(self) -> bytes:
         """Take what the protocol itself wants sent before the request is complete."""
@@ -95,6 +134,10 @@ class Http1Reading:
             return False
         del buffer[:room]
         self._fed += len(piece)
+        if self.head is None:
+            self._raw += piece
+        elif self._chunks is not None:
+            self._chunks.arrived(piece)
         self.h11.receive_data(piece)
         return True
 
@@ -108,4 +151,8 @@ class Http1Reading:
             case _:
                 # h11 quotes the bytes after ": b", which may be long and are the peer's.
                 what = str(error).partition(": b")[0]
-                return Refused(400, f"The request is malformed: {what}.")
+                return _malformed(what)
+
+
+def _malformed(what: str) -> Refused:
+    return Refused(400, f"The request is malformed: {what}.")
