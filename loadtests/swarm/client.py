@@ -84,3 +84,9 @@ class Client:
     def where(self) -> list[Position]:
         """Return where each of its streams stands."""
         return self.positions if self.connection is None else self.connection.positions()
+
+    def lacking(self, number: int) -> int:
+        """Return how many of its streams have neither the event nor a later one."""
+        if self.connection is not None:
+            return self.connection.lacking(number)
+        return sum((position.number or 0) < number for position in self.positions)

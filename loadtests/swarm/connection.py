@@ -38,7 +38,6 @@ class Connection:
         "_loop",
         "_offset",
         "_parser",
-        "_reopened",
         "_skipped",
         "_tape",
         "_unsent",
@@ -50,6 +49,7 @@ class Connection:
         "open",
         "over",
         "ready",
+        "reopened",
         "unanswered",
     )
 
@@ -76,7 +76,7 @@ class Connection:
         self._level = 0
         self._skipped: list[frozenset[int]] | None = None
         """Of each stream, if any has skipped numbers."""
-        self._reopened = False
+        self.reopened = False
         """Whether streams have ids of their own, which no tape knows."""
         self._unsent = target.requests(client.number, self._windows, client.positions)
         self._link = link
@@ -193,7 +193,7 @@ class Connection:
         if not found.is_plain or found.unchunked:
             self._account(found)
         at_level = found.levels and found.levels[-1].consumed == self._fed
-        if at_level and self._loop.target.one_topic and not (self.over or self._reopened):
+        if at_level and self._loop.target.one_topic and not (self.over or self.reopened):
             self._go_onto_tape(found.levels[-1].number)
 
     def _account(self, found: Findings) -> None:
@@ -218,7 +218,7 @@ class Connection:
     def _stay_off_tape(self) -> None:
         if self._tape is not None:
             self._leave_tape(self._tape)
-        self._reopened = True
+        self.reopened = True
 
     def _go_onto_tape(self, number: int) -> None:
         tape = self._audience.tape_from(number)

@@ -80,7 +80,8 @@ class Loop:
 
     def _wake(self, connection: Connection) -> None:
         """Have a connection read on, if it is one of the stalled."""
-        if self.stalled.pop(connection.fd, None) is not None:
+        if self.stalled.get(connection.fd) is connection:
+            del self.stalled[connection.fd]
             self._epoll.register(connection.fd, EPOLLIN)
 
     # -- what connections tell ----------------------------------------------------------

@@ -1,0 +1,290 @@
+"""What the clients of one process have received of each event, and when: made to be merged.
+
+Latency is from when an event was due to when the kernel had received it, and beside that to when
+this program had read it. Only events that were due within the window count for it, and only with
+clients that had joined before: those are expected to have them. Faults count always.
+
+It is told of every delivery: a µs here is half a minute in a run of 30 million.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .bins import FINE, LONGEST, Bins, index
+from .client import Client
+from .findings import Fault, Offence, Position, Received
+
+__all__ = ["EVENT_BITS", "Receipts"]
+
+EVENT_BITS = 8
+"""Significant bits of an event's latencies, of which only the median is wanted: it is then
+exact to 0.4 %, and an event takes 26 KB."""
+
+EXAMPLES = 20
+EXAMPLES_A_FAULT = 6
+
+KERNEL, APPLICATION, CONNECT, FIRST_EVENT, RECOVERY = (
+    "kernel",
+    "application",
+    "connect",
+    "first event",
+    "recovery",
+)
+
+
+class _Tally:
+    """The receipts of one event."""
+
+    __slots__ = ("bins", "clients", "due", "first", "last", "last_application")
+
+    def __init__(self, due: int) -> None:
+        self.due = due
+        self.clients = 0
+        self.first = LONGEST
+        self.last = 0
+        self.last_application = 0
+        self.bins = Bins(EVENT_BITS)
+
+
+class Receipts:
+    """The book of a crowd. `process` begins each example of a fault."""
+
+    def __init__(self, process: str = "swarm", *, expect_gap: bool = False) -> None:
+        """With `expect_gap` a server may say that it has lost events, and they are not missed."""
+        self.process = process
+        self.expect_gap = expect_gap
+        self.events = 0
+        """Events received by a stream, ever."""
+        self.total_bytes = 0
+        """Bytes read, ever."""
+        self.faults: Counter[Fault] = Counter()
+        self.examples: list[str] = []
+        self._examples_of: Counter[Fault] = Counter()
+        self._dues: dict[int, int] = {}
+        self._joined: list[tuple[int, int]] = []
+        """When, and how many streams."""
+        self._left: Counter[tuple[int, int]] = Counter()
+        """When streams that left had joined, and the last event that they had."""
+        self._durations = {name: Bins() for name in (CONNECT, FIRST_EVENT, RECOVERY)}
+        self._taken: dict[str, dict[int, int]] = {}
+        """Since the last `take`, by whole ms."""
+        self._taken_bytes = 0
+        self._taken_faults: Counter[Fault] = Counter()
+        self.take()
+        self.measure(0, 0)
+
+    # -- what is measured ---------------------------------------------------------------
+
+    def measure(self, begin: int, end: int) -> None:
+        """Measure events due from `begin` to `end`, ns since the epoch, and forget others'.
+
+        Both are to be ahead: an event that somebody has received already does not count.
+        """
+        self._begin, self._end = begin, end
+        self._tallies: dict[int, _Tally] = {}
+        self._kernel, self._application = Bins(), Bins()
+        self._forgiven: Counter[int] = Counter()
+        self._reads = self._piled_reads = self._bytes = self._unclaimed = 0
+
+    def measured(self) -> list[int]:
+        """Return the numbers of the measured events that somebody here has received."""
+        return sorted(self._tallies)
+
+    def due(self, number: int) -> int:
+        """Return when a received event was due."""
+        return self._dues[number]
+
+    # -- what connections tell ----------------------------------------------------------
+
+    def learn(self, events: Sequence[Received]) -> None:
+        """Take note of events that somebody has received, before they are counted."""
+        for event in events:
+            if event.number not in self._dues:
+                due = self._dues[event.number] = event.published
+                if self._begin <= due <= self._end:
+                    self._tallies[event.number] = _Tally(due)
+
+    def read(self, length: int) -> None:
+        """Count the bytes of one read."""
+        self.total_bytes += length
+        self._unclaimed += length
+
+    def passed(self, client: Client, first: int, last: int, kernel: int, now: int) -> None:
+        """Count events `first` to `last`, which are known, for all streams of a client.
+
+        Of HTTP/2's streams all have the time of the read that completed the last of them.
+        """
+        self.events += (last - first + 1) * client.streams
+        measured = 0
+        for number in range(first, last + 1):
+            measured += self._count(client, number, client.streams, kernel, now)
+        if client.recovering:
+            for number in range(first, last + 1):
+                self._catch_up(client, list(client.recovering), number, kernel)
+        self._claim(measured > 0, last > first)
+
+    def delivered(
+        self, client: Client, events: list[Received], begun: list[Received], kernel: int, now: int
+    ) -> None:
+        """Count events that a client has received and parsed itself, in one read."""
+        self.events += len(events)
+        measured = 0
+        for event in events:
+            measured += self._count(client, event.number, 1, kernel, now)
+            if client.recovering:
+                self._catch_up(client, [event.stream], event.number, kernel)
+        for event in begun:
+            client.first = max(client.first, event.number)
+            if not client.reconnects:
+                self._last(FIRST_EVENT, (kernel - client.dialled) // 1000)
+        self._claim(measured > 0, len(events) > len({event.stream for event in events}))
+
+    def _count(self, client: Client, number: int, streams: int, kernel: int, now: int) -> bool:
+        """Count one event; tell whether it is measured."""
+        due = self._dues[number]
+        us, application = (kernel - due) // 1000, (now - due) // 1000
+        # A publisher whose clock is ahead would make them negative.
+        us = min(us, LONGEST) if us > 0 else 0
+        application = min(application, LONGEST) if application > 0 else 0
+        self._taken_kernel[us // 1000] += streams
+        self._taken_application[application // 1000] += streams
+        tally = self._tallies.get(number)
+        if tally is None or client.joined is None or client.joined > due:
+            return False
+        tally.clients += streams
+        if us < tally.first:
+            tally.first = us
+        if us > tally.last:
+            tally.last = us
+        if application > tally.last_application:
+            tally.last_application = application
+        tally.bins.counts[index(us, EVENT_BITS)] += streams
+        self._kernel.counts[index(us, FINE)] += streams
+        self._application.counts[index(application, FINE)] += streams
+        return True
+
+    def _claim(self, measured: bool, piled: bool) -> None:
+        """Count the bytes read since the last event for the window, if this one is of it."""
+        if measured:
+            self._bytes += self._unclaimed
+            self._reads += 1
+            self._piled_reads += piled
+        self._unclaimed = 0
+
+    def blame(self, client: Client, offences: Sequence[Offence]) -> None:
+        """Count faults. What turned up after all is not lost."""
+        for offence in offences:
+            fault = offence.fault
+            if fault == "skipped":
+                if self.expect_gap:
+                    self._forgive(client, offence)
+                    continue
+                fault = "lost"
+            elif fault == "reordered":
+                self.faults["lost"] -= 1
+            self.faults[fault] += offence.events
+            self._taken_faults[fault] += offence.events
+            self._give_example(client, fault, offence)
+
+    def _forgive(self, client: Client, offence: Offence) -> None:
+        """Do not expect events that the server has said it lost."""
+        if offence.first is not None and offence.last is not None:
+            self._forgiven.update(range(offence.first, offence.last + 1))
+
+    def _give_example(self, client: Client, fault: Fault, offence: Offence) -> None:
+        if len(self.examples) >= EXAMPLES or self._examples_of[fault] >= EXAMPLES_A_FAULT:
+            return
+        self._examples_of[fault] += 1
+        text = f"{self.process}: client {client.number}:{offence.stream} of hub {client.server}"
+        text += f" {fault}"
+        if offence.first is not None:
+            text += f" event {offence.first}"
+            if offence.last != offence.first:
+                text += f" to {offence.last}"
+        self.examples.append(text)
+
+    # -- what the crowd tells -----------------------------------------------------------
+
+    def opened(self, client: Client, streams: int, us: int) -> None:
+        """Note that streams were answered so long after the client began to connect."""
+        self._last(CONNECT, us, streams)
+
+    def joined(self, client: Client) -> None:
+        """Note that from `client.joined` on a client is expected to have every event."""
+        assert client.joined is not None
+        self._joined.append((client.joined, client.streams))
+
+    def left(self, client: Client, positions: Iterable[Position]) -> None:
+        """Note that a client has left for good, and expect no more of it than it has."""
+        if client.joined is not None:
+            self._left.update((client.joined, position.number or 0) for position in positions)
+
+    def _catch_up(self, client: Client, places: Iterable[int], number: int, kernel: int) -> None:
+        """Note that streams which had been cut off have an event."""
+        due = self._dues[number]
+        for place in places:
+            recovery = client.recovering.get(place)
+            if recovery is None or recovery.opened is None:
+                continue
+            if due <= recovery.opened:
+                recovery.caught_up = kernel
+            else:
+                self.recovered(client, place)
+
+    def recovered(self, client: Client, place: int) -> None:
+        """Note that a stream has what it missed, and when that was."""
+        recovery = client.recovering.pop(place)
+        if recovery.opened is not None:
+            back = max(recovery.opened, recovery.caught_up)
+            self._last(RECOVERY, (back - recovery.cut) // 1000)
+
+    def _last(self, name: str, us: int, number: int = 1) -> None:
+        """Count something that lasted so long."""
+        us = min(max(us, 0), LONGEST)
+        self._durations[name].add(us, number)
+        self._taken[name][us // 1000] += number
+
+    # -- what is told of it -------------------------------------------------------------
+
+    def take(self) -> dict[str, Any]:
+        """Return what has come since the last `take`, measured or not.
+
+        By kind of duration, how many took so many whole ms; `bytes`; and `faults` by kind.
+        """
+        taken: dict[str, Any] = {name: dict(counts) for name, counts in self._taken.items()}
+        taken["bytes"] = self.total_bytes - self._taken_bytes
+        taken["faults"] = dict(self._taken_faults)
+        names = (KERNEL, APPLICATION, CONNECT, FIRST_EVENT, RECOVERY)
+        self._taken = {name: defaultdict(int) for name in names}
+        self._taken_kernel = self._taken[KERNEL]
+        self._taken_application = self._taken[APPLICATION]
+        self._taken_bytes = self.total_bytes
+        self._taken_faults.clear()
+        return taken
+
+    def report(self) -> dict[str, Any]:
+        """Return everything for `merging.merge`: dicts by str, lists, str and int."""
+        return {
+            "process": self.process,
+            "window": [self._begin, self._end],
+            "reads": self._reads,
+            "piled_reads": self._piled_reads,
+            "bytes": self._bytes,
+            "faults": {fault: number for fault, number in self.faults.items() if number},
+            "examples": list(self.examples),
+            "kernel": self._kernel.filled(),
+            "application": self._application.filled(),
+            "connect": self._durations[CONNECT].filled(),
+            "first_event": self._durations[FIRST_EVENT].filled(),
+            "recovery": self._durations[RECOVERY].filled(),
+            "events": [
+                [number, t.due, t.clients, t.first, t.last, t.last_application, t.bins.filled()]
+                for number, t in sorted(self._tallies.items())
+            ],
+            "joined": sorted([when, streams] for when, streams in self._joined),
+            "left": sorted([when, last, number] for (when, last), number in self._left.items()),
+            "forgiven": sorted([number, streams] for number, streams in self._forgiven.items()),
+        }
