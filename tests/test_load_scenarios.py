@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -253,3 +255,35 @@ def test_without_deliveries_there_is_no_cost_of_one() -> None:
     samples = [[100.0, 1.0, 50e6, 10e6, 0.0], [110.0, 2.0, 80e6, 14e6, 2e6]]
     measured = {"measured_from": 101.0, "measured_to": 109.0, "deliveries": 0, "connected": 10}
     assert costs(HTTP1, measured, samples)["cpu_us_per_delivery"] is None
+
+
+# -- how they are called -----------------------------------------------------------------
+
+
+def targets() -> dict[str, str]:
+    """Each target of the Makefile that runs a scenario, and which."""
+    makefile = (ROOT / "Makefile").read_text()
+    found = re.findall(r"^([a-z0-9-]+):.*##.*\n\t@\$\(SCENARIO\) (\S+) ", makefile, re.MULTILINE)
+    return dict(found)
+
+
+def test_each_scenario_has_a_target_of_make() -> None:
+    expected = {f"loadtest-{name}": name for name in SCENARIOS if "compare" not in name}
+    assert targets() == expected | {"compare": "compare", "compare-peers": "compare-peers"}
+
+
+def test_the_document_has_each_target() -> None:
+    document = (ROOT / "docs" / "loadtesting.md").read_text()
+    for target in targets():
+        assert f"`{target}`" in document, target
+
+
+def test_make_passes_on_what_is_asked_for() -> None:
+    asked = ["USERS=30000", "RATE=0.5", "DURATION=20", "TLS=1", "PROTOCOL=http2"]
+    planned = subprocess.run(
+        ["make", "--dry-run", "loadtest-storm", *asked],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert planned.stdout.split()[-6:] == [
+        "storm", "--users=30000", "--rate=0.5", "--duration=20", "--tls", "--protocol=http2"
+    ]  # fmt: skip

@@ -81,9 +81,9 @@ def main(
     except KeyboardInterrupt:
         print("\nStopped; nothing is written.")
         return 130
-    if scenario.by_hand and outcomes[0].raw is None:
-        print("\nStopped; nothing was measured to its end.")
-        return 0
+    if scenario.by_hand:
+        print(f"\nStopped. {' '.join(outcomes[0].problems)}")
+        return 1 if outcomes[0].problems else 0
     if not scenario.kept:
         results = Path(tempfile.mkdtemp(prefix="trio-sse-load-"))
     written = folder.write(

@@ -55,7 +55,7 @@ class Clients(Process):
                 *locust,
                 f"--locustfile={locustfile}",
                 *(("--headless", "--only-summary") if port is None else _pages(port)),
-                *load.arguments(hubs, processes, self._output),
+                *load.arguments(hubs, processes, self._output if port is None else None),
                 *more,
             ],
             cpus,

@@ -25,6 +25,9 @@ CONNECTIONS_A_SECOND = {False: 1_500, True: 400}
 
 STREAMS_A_SECOND = 10_000
 
+WAITS_SECONDS = 300.0
+"""What Locust's own waits take at most in each step: for connections, last events, and reports."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
@@ -44,6 +47,8 @@ class Load:
     """For how long is measured."""
     settle: float = 5.0
     """Between the last client's coming and the beginning of measuring."""
+    arriving: int | None = None
+    """Clients that come in a second; None for what our own server keeps up with."""
     burst: str | None = None
     """`N@S`: N events, all due at S."""
     drop_all_at: float | None = None
@@ -65,6 +70,8 @@ class Load:
     @property
     def spawn_rate(self) -> int:
         """Clients that come in a second."""
+        if self.arriving is not None:
+            return self.arriving
         connections = CONNECTIONS_A_SECOND[self.tls]
         if self.protocol == "http1":
             return connections
@@ -77,22 +84,25 @@ class Load:
 
     @property
     def patience(self) -> float:
-        """After how many seconds a Locust has ended that will: several times what it needs."""
-        needed = self.users / self.spawn_rate + self.settle + self.measured
-        return 60 + 3 * needed
+        """After how many seconds a Locust has ended that will. It gives up by itself before."""
+        needed = self.users / self.spawn_rate + self.measured
+        return needed + max(1, len(self.ramp)) * (WAITS_SECONDS + self.settle)
 
     @property
     def measured(self) -> float:
         """For how long is measured, as planned."""
         return len(self.ramp) * self.step_seconds or self.seconds
 
-    def arguments(self, hubs: Sequence[str], processes: int, output: Path) -> list[str]:
-        """Return Locust's arguments, after the locustfile; `hubs` are URLs without a path."""
+    def arguments(self, hubs: Sequence[str], processes: int, output: Path | None) -> list[str]:
+        """Return Locust's arguments, after the locustfile; `hubs` are URLs without a path.
+
+        Without an `output` it goes on until it is stopped, and writes nothing.
+        """
         given: dict[str, Any] = {
             "processes": processes,
             "users": self.users,
             "spawn-rate": self.spawn_rate,
-            "run-time": f"{self.measured:g}s",
+            "run-time": f"{self.measured:g}s" if output else None,
             "host": hubs[0],
             "hubs": ",".join(hubs) if len(hubs) > 1 else None,
             "topic": "load",

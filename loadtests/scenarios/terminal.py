@@ -6,25 +6,12 @@ import sys
 import time
 from collections.abc import Sequence
 
+from ..report.findings import findings
 from ..report.judging import doubts, failures, outcome
 from ..report.runs import Run
 from ..report.tables import summary
 
 __all__ = ["Progress", "closing"]
-
-COLUMNS = (
-    "variant",
-    "clients",
-    "deliveries",
-    "p50",
-    "p99",
-    "max",
-    "last client, median",
-    "CPU a delivery",
-    "memory a subscriber",
-    "outcome",
-)
-"""Of the report's summary: what fits into a terminal."""
 
 
 class Progress:
@@ -47,11 +34,9 @@ class Progress:
 
 
 def closing(run: Run) -> str:
-    """Return the table, how it ended, and what went wrong or is in doubt."""
+    """Return the table, how it ended, what was found, and what went wrong or is in doubt."""
     table = summary(run)
-    chosen = [table.head.index(name) for name in COLUMNS]
-    rows = [[row[n] for n in chosen] for row in (table.head, *table.rows)]
-    lines = ["", *_aligned(rows), "", outcome(run)]
+    lines = ["", *_aligned((table.head, *table.rows)), "", outcome(run), *findings(run)]
     for variant in run.variants:
         said = [variant.skipped] if variant.skipped else failures(variant) + doubts(variant)
         lines += [f"- {variant.name}: {words}" for words in said]

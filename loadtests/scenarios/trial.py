@@ -114,7 +114,8 @@ class _Trial:
         except KeyboardInterrupt:
             if self._place.pages is None:
                 raise
-            code = self._clients.stop(LAST_WORDS_SECONDS)
+            self._clients.stop(LAST_WORDS_SECONDS)
+            return
         self._sampler.take()
         self._show()
         measured = self._clients.measured()
