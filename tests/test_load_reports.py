@@ -32,14 +32,6 @@ def row(text: str, name: str) -> str:
     return next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
 
 
-def files(results: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(results)): path.read_bytes()
-        for path in sorted(results.rglob("*"))
-        if path.is_file()
-    }
-
-
 def test_planted_figures_stand_in_the_summary(tmp_path: Path) -> None:
     text = reported(tmp_path, load_runs.steady(tmp_path))
     summary = row(text, "trio-sse, HTTP/1.1")
@@ -158,36 +150,6 @@ def test_titles_do_not_praise_what_failed(tmp_path: Path) -> None:
     assert not [title for title in titles if "loses" in title]
 
 
-def test_links_of_reports_and_index_point_to_files_that_exist(tmp_path: Path) -> None:
-    for scenario in (load_runs.steady, load_runs.ramp, load_runs.storm, load_runs.compare):
-        scenario(tmp_path)
-    assert main([], tmp_path) == 0
-    for page in tmp_path.rglob("*.md"):
-        targets = re.findall(r"\]\(([^)]+)\)", page.read_text())
-        assert targets
-        for target in targets:
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
-
-
-def test_no_chart_is_left_over_from_an_earlier_report(tmp_path: Path) -> None:
-    folder = load_runs.steady(tmp_path)
-    (folder / "older.svg").write_text("<svg/>")
-    text = reported(tmp_path, folder)
-    assert {path.name for path in folder.glob("*.svg")} == set(re.findall(r"\]\((.*svg)\)", text))
-
-
-def test_the_same_data_makes_the_same_bytes(tmp_path: Path) -> None:
-    made = []
-    for name in ("one", "other"):
-        results = tmp_path / name
-        for scenario in (load_runs.ramp, load_runs.storm, load_runs.compare):
-            scenario(results)
-        assert main([], results) == 0
-        made.append(files(results))
-    assert main([], results) == 0
-    assert made[0] == made[1] == files(results)
-
-
 class Requests(HTMLParser):
     """Collects what a page would ask others for."""
 
@@ -239,70 +201,3 @@ def test_what_the_data_says_cannot_become_markup(tmp_path: Path) -> None:
     assert main([], tmp_path) == 0
     for file in folder.glob("report.*"):
         assert "<b>" not in file.read_text().replace("\\<b", "")
-
-
-def test_the_index_begins_with_the_newest_comparison_and_goes_back_in_time(tmp_path: Path) -> None:
-    load_runs.compare(tmp_path, "2026-01-02-compare-older")
-    load_runs.compare(tmp_path)
-    load_runs.steady(tmp_path)
-    load_runs.folder(
-        tmp_path,
-        "2026-01-08-idle-newest",
-        [(load_runs.variant("trio-sse, HTTP/1.1"), load_runs.run())],
-    )
-    assert main([], tmp_path) == 0
-    text = (tmp_path / "README.md").read_text()
-    order = re.findall(r"\((.*?)/report\.md\)", text)
-    assert order == [
-        "2026-01-06-compare-servers",
-        "2026-01-08-idle-newest",
-        "2026-01-06-compare-servers",
-        "2026-01-03-steady-http1",
-        "2026-01-02-compare-older",
-    ]
-
-
-def test_the_index_of_the_committed_results_is_what_their_data_makes(tmp_path: Path) -> None:
-    results = ROOT / "results"
-    copy = tmp_path / "results"
-    for path in results.glob("*/*"):
-        if path.name in {"manifest.json", "raw.json.gz", "bench.json"}:
-            (copy / path.parent.name).mkdir(parents=True, exist_ok=True)
-            (copy / path.parent.name / path.name).write_bytes(path.read_bytes())
-    assert main([], copy) == 0
-    for name, content in files(copy).items():
-        assert (results / name).read_bytes() == content, f"{name}: run `make report`"
-
-
-def test_a_folder_without_a_run_is_said_and_the_others_are_still_made(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    good = load_runs.steady(tmp_path / "results")
-    assert main([str(tmp_path / "nothing"), str(good)], tmp_path / "results") == 1
-    assert "is not the folder of a run: there is no manifest.json" in capsys.readouterr().err
-    assert (good / "report.html").exists()
-
-
-def test_a_folder_whose_data_is_broken_is_named_and_left_out_of_the_index(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    broken, good = load_runs.ramp(tmp_path), load_runs.steady(tmp_path)
-    raw = broken / "raw.json.gz"
-    raw.write_bytes(raw.read_bytes()[:1_000])
-    assert main([], tmp_path) == 1
-    assert f"The data in {broken} cannot be read" in capsys.readouterr().err
-    index = (tmp_path / "README.md").read_text()
-    assert good.name in index
-    assert broken.name not in index
-
-
-def test_the_index_lists_every_run(tmp_path: Path) -> None:
-    scenarios = ("steady", "ramp", "storm", "compare", "burst", "slow", "restart", "idle")
-    made = [getattr(load_runs, name)(tmp_path) for name in scenarios]
-    bench = tmp_path / "2026-01-11-bench-some"
-    bench.mkdir()
-    (bench / "bench.json").write_text('{"rows": [], "warnings": []}')
-    assert main([], tmp_path) == 0
-    text = (tmp_path / "README.md").read_text()
-    for folder in (*made, bench):
-        assert f"({folder.name}/" in text

@@ -53,8 +53,19 @@ class Series:
     """How a figure grows: a line of a plot."""
 
     name: str
+    """The line it is, a colon, and what the figure is with its unit."""
     points: tuple[tuple[float, float], ...]
     """Subscribers, and the figure."""
+
+    @property
+    def line(self) -> str:
+        """Whose figures these are."""
+        return self.name.partition(": ")[0]
+
+    @property
+    def quantity(self) -> str:
+        """What they are, with a comma and the unit."""
+        return self.name.partition(": ")[2]
 
 
 @dataclass(frozen=True, slots=True)

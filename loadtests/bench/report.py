@@ -1,20 +1,37 @@
 """How rows are shown: on the terminal as they come, and as JSON, Markdown and a plot.
 
 The Markdown says what was measured on what, with which command, and plainly what could not
-be measured and why.
+be measured and why. It and the plots are made from the JSON, so that they can be made again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from .figures import Figure, Goal, Row
+from .figures import Figure, Goal, Row, Series
 from .plot import plot
 
-__all__ = ["as_text", "write"]
+__all__ = ["UNREADABLE", "Bench", "as_text", "read", "remake", "write"]
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError)
+"""What is raised for a bench.json that is not one."""
+
+WIDTH = 860.0
+"""px for which plots are drawn: what a page of Markdown usually leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What bench.json holds."""
+
+    rows: Sequence[Row]
+    machine: Mapping[str, str]
+    warnings: Sequence[str]
+    judged: bool
 
 
 def as_text(row: Row, *, judge: bool) -> str:
@@ -51,13 +68,45 @@ def write(
     content = {
         "machine": dict(machine),
         "warnings": list(warnings),
+        "judged": judge,
         "rows": [asdict(row) for row in rows],
     }
     (folder / "bench.json").write_text(json.dumps(content, indent=2) + "\n")
-    (folder / "bench.md").write_text(_markdown(rows, machine, warnings, judge=judge))
-    for row in rows:
+    remake(folder)
+
+
+def remake(folder: Path) -> Path:
+    """Write bench.md and the plots again from bench.json; returns the path of the former."""
+    bench = read(folder)
+    page = folder / "bench.md"
+    page.write_text(_markdown(bench))
+    for row in bench.rows:
         if row.series:
-            (folder / f"{row.name}.svg").write_text(plot(row.title, row.series))
+            drawn = plot(row.series).draw(WIDTH).standalone()
+            (folder / f"{row.name}.svg").write_text(drawn)
+    return page
+
+
+def read(folder: Path) -> Bench:
+    """Return what bench.json holds; raises one of UNREADABLE."""
+    content = json.loads((folder / "bench.json").read_text())
+    return Bench(
+        [_row(row) for row in content["rows"]],
+        content["machine"],
+        content["warnings"],
+        content.get("judged", True),
+    )
+
+
+def _row(row: dict[str, Any]) -> Row:
+    figures = tuple(
+        Figure(**{**figure, "goals": tuple(Goal(**goal) for goal in figure["goals"])})
+        for figure in row["figures"]
+    )
+    series = tuple(
+        Series(each["name"], tuple((x, y) for x, y in each["points"])) for each in row["series"]
+    )
+    return Row(**{**row, "figures": figures, "series": series, "notes": tuple(row["notes"])})
 
 
 def number(value: float) -> str:
@@ -75,9 +124,8 @@ def verdict(figure: Figure, goal: Goal) -> str:
     return f"{measured}{unit} (goal: {goal.sense} {bound}{unit}): {met}"
 
 
-def _markdown(
-    rows: Sequence[Row], machine: Mapping[str, str], warnings: Sequence[str], *, judge: bool
-) -> str:
+def _markdown(bench: Bench) -> str:
+    rows, machine, judge = bench.rows, bench.machine, bench.judged
     lines = [
         "# Fan-out benchmark",
         "",
@@ -88,7 +136,7 @@ def _markdown(
         "read. Every event of every stream was checked for order, loss and repetition. Figures "
         "of others are from the same run, in turn with ours; medians of the rounds.",
         "",
-        *(f"> {warning}" for warning in warnings),
+        *(f"> {warning}" for warning in bench.warnings),
         "",
         "| what | trio-sse | beside it |" + (" goal |" if judge else ""),
         "|---|---|---|" + ("---|" if judge else ""),
@@ -107,7 +155,8 @@ def _markdown(
             )
     for row in rows:
         if row.series:
-            lines += ["", f"## {row.title}", "", f"![{row.title}]({row.name}.svg)", ""]
+            title = plot(row.series).title
+            lines += ["", f"## {row.title}", "", f"![{title}]({row.name}.svg)", ""]
             lines += _series_table(row)
     lines += ["", "## Measured on", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in machine.items()]
@@ -123,11 +172,16 @@ def _line(figure: Figure, *, judge: bool) -> str:
 
 
 def _series_table(row: Row) -> list[str]:
-    lines = []
-    for series in row.series:
-        lines.append(
-            f"- {series.name}: " + ", ".join(f"{x:,.0f}: {number(y)}" for x, y in series.points)
-        )
+    """A column a series, a row a size; not every series has every size."""
+    sizes = sorted({size for series in row.series for size, _ in series.points})
+    lines = [
+        "| subscribers | " + " | ".join(series.name for series in row.series) + " |",
+        "|---|" + "---|" * len(row.series),
+    ]
+    for size in sizes:
+        values = (dict(series.points).get(size) for series in row.series)
+        cells = ("" if value is None else number(value) for value in values)
+        lines.append(f"| {size:,.0f} | " + " | ".join(cells) + " |")
     return lines
 
 

@@ -2,8 +2,8 @@
 
     python -m loadtests.report [FOLDER ...]
 
-Without a folder, those of all runs under results/. With folders outside of results/, the index
-there is left alone. Ends with 1 if a folder could not be read, and says why.
+Without a folder, those of all runs under results/, of the benchmark's too. With folders outside
+of results/, the index there is left alone. Ends with 1 if a folder could not be read, and says why.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from .. import ROOT
+from ..bench import report as bench
 from . import html, index, markdown
 from .document import report
 from .runs import Run, Unreadable, read
@@ -25,11 +26,11 @@ def main(argv: list[str], results: Path = ROOT / "results") -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtests.report", description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="of a run")
     folders: list[Path] = parser.parse_args(argv).folders
-    there = _folders(results, "manifest.json")
+    there = [*_folders(results, "manifest.json"), *_folders(results, "bench.json")]
     failed = False
     for folder in folders or there:
         try:
-            print(write(read(folder)))
+            print(_remade(folder))
         except Unreadable as reason:
             print(reason, file=sys.stderr)
             failed = True
@@ -37,6 +38,15 @@ def main(argv: list[str], results: Path = ROOT / "results") -> int:
     if not folders or any(folder.resolve() in ours for folder in folders):
         print(write_index(results))
     return 1 if failed else 0
+
+
+def _remade(folder: Path) -> Path:
+    if not (folder / "bench.json").exists():
+        return write(read(folder))
+    try:
+        return bench.remake(folder)
+    except bench.UNREADABLE as wrong:
+        raise Unreadable(f"{folder / 'bench.json'} cannot be read: {wrong!r}.") from wrong
 
 
 def write(run: Run) -> Path:
@@ -62,7 +72,12 @@ def write_index(results: Path) -> Path:
             runs.append(read(folder))
         except Unreadable as reason:
             print(f"Not in the index: {reason}", file=sys.stderr)
-    benchmarks = [index.benchmark(folder) for folder in _folders(results, "bench.json")]
+    benchmarks = []
+    for folder in _folders(results, "bench.json"):
+        try:
+            benchmarks.append(index.benchmark(folder))
+        except bench.UNREADABLE as wrong:
+            print(f"Not in the index: {folder / 'bench.json'}: {wrong!r}.", file=sys.stderr)
     page = results / "README.md"
     page.write_text(index.written(runs, benchmarks))
     return page

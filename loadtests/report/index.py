@@ -5,12 +5,11 @@ Runs of the benchmark are listed with what their bench.json holds.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bench.figures import Figure, Goal
+from ..bench.report import read
 from .findings import findings
 from .judging import outcome
 from .markdown import table, text
@@ -34,31 +33,26 @@ class Benchmark:
 
 
 def benchmark(folder: Path) -> Benchmark:
-    """Read what a run of the benchmark says of itself."""
-    content = json.loads((folder / "bench.json").read_text())
-    rows = content["rows"]
+    """Read what a run of the benchmark says of itself; raises as `bench.report.read` does."""
+    bench = read(folder)
+    rows = bench.rows
     judged = [
-        (row["name"], figure.meets(goal))
+        (row.name, figure.meets(goal))
         for row in rows
-        for figure in map(_figure, row["figures"])
+        for figure in row.figures
         for goal in figure.goals
+        if bench.judged
     ]
     short = dict.fromkeys(name for name, met in judged if not met)
-    missing = sum(row["not_measured"] is not None for row in rows)
-    faulty = sum(bool(row["faults"]) for row in rows)
+    missing = sum(row.not_measured is not None for row in rows)
+    faulty = sum(bool(row.faults) for row in rows)
     told = [f"{len(rows) - missing} of {len(rows)} rows measured"]
     if judged:
         met = f"{sum(met for _, met in judged)} of {len(judged)} goals met"
         told.append(f"{met} (missed in: {', '.join(short)})" if short else met)
     told.append(f"{faulty} rows with faults" if faulty else "no client saw a fault")
-    told += ["the machine was busy"] if any("busy" in w for w in content["warnings"]) else []
+    told += ["the machine was busy"] if any("busy" in w for w in bench.warnings) else []
     return Benchmark(folder, "; ".join(told))
-
-
-def _figure(content: dict[str, object]) -> Figure:
-    goals = content.pop("goals")
-    assert isinstance(goals, list)
-    return Figure(**content, goals=tuple(Goal(**goal) for goal in goals))  # type: ignore[arg-type]
 
 
 def written(runs: list[Run], benchmarks: list[Benchmark]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...payload import SIZE
@@ -10,6 +11,9 @@ from ..figures import Row, Series
 from ..stage import Stage
 
 __all__ = ["growth"]
+
+Grown = dict[int, FanOut]
+"""What was measured at each size of the crowd."""
 
 
 def growth(stage: Stage) -> Row:
@@ -24,20 +28,18 @@ def growth(stage: Stage) -> Row:
         f"Growth to {max(http1):,} HTTP/1.1 subscribers and to {max(http2):,} HTTP/2 streams",
         faults=faults(*http1.values(), *http2.values()),
         series=(
-            _series("HTTP/1.1: server CPU a delivery, µs", {n: r.cpu for n, r in http1.items()}),
-            _series("HTTP/2: server CPU a delivery, µs", {n: r.cpu for n, r in http2.items()}),
-            _series("HTTP/1.1: last client, ms", {n: r.last_client for n, r in http1.items()}),
-            _series("HTTP/2: last client, ms", {n: r.last_client for n, r in http2.items()}),
+            *_series("server CPU a delivery, µs", http1, http2, lambda r: r.cpu),
+            *_series("time to the last client, ms", http1, http2, lambda r: r.last_client),
         ),
     )
 
 
-def _grow(stage: Stage, steps: tuple[int, ...], settings: dict[str, Any]) -> dict[int, FanOut]:
+def _grow(stage: Stage, steps: tuple[int, ...], settings: dict[str, Any]) -> Grown:
     sizes = stage.sizes
     server = stage.trio_sse()
     swarm = stage.swarm(server.port, **settings)
     connections = 0
-    measured = {}
+    measured: Grown = {}
     for step in steps:
         swarm.connect(step - connections)
         connections = step
@@ -47,5 +49,10 @@ def _grow(stage: Stage, steps: tuple[int, ...], settings: dict[str, Any]) -> dic
     return measured
 
 
-def _series(name: str, points: dict[int, float]) -> Series:
-    return Series(name, tuple((float(size), value) for size, value in points.items()))
+def _series(
+    quantity: str, http1: Grown, http2: Grown, figure: Callable[[FanOut], float]
+) -> tuple[Series, ...]:
+    return tuple(
+        Series(f"{name}: {quantity}", tuple((float(n), figure(r)) for n, r in grown.items()))
+        for name, grown in (("HTTP/1.1", http1), ("HTTP/2", http2))
+    )
