@@ -72,7 +72,7 @@ class Desk:
         self.answered: Counter[int] = Counter()
         """Milliseconds from due to answered, since they were told last."""
         self.late_max = 0
-        """ns, of events that the hub did not keep waiting."""
+        """ns by which an event was sent late for no fault of the hub's."""
         self.refused: Counter[str] = Counter()
         """Why events are missing for good."""
 
@@ -98,8 +98,8 @@ class Hub(threading.Thread):
         self._answers: _Answers | None = None
         self.posted = 0
         """Number of the last event that has been dealt with."""
-        self._back = 0
-        """When it came back after it had failed: what was due before waited for it."""
+        self._free = 0
+        """When it had answered what was sent before, or was back after it had failed."""
 
     def run(self) -> None:
         """Post for ever."""
@@ -110,23 +110,24 @@ class Hub(threading.Thread):
             except (OSError, http.client.HTTPException):
                 self._hang_up()
                 time.sleep(RETRY_SECONDS)
-                self._back = time.time_ns()
+                self._free = time.time_ns()
 
     def _post(self, batch: list[tuple[int, int]]) -> None:
         sock, answers = self._connection()
         publication, host = self._desk.publication, self._url.netloc
         sent = time.time_ns()
         sock.sendall(b"".join(publication.request(host, *event) for event in batch))
-        waited = [sent - due for _, due in batch if due > self._back]
         with self._desk.changed:
-            self._desk.late_max = max([self._desk.late_max, *waited])
+            late = sent - max(batch[0][1], self._free)
+            self._desk.late_max = max(self._desk.late_max, late)
         for number, due in batch:
             status, last = answers.read()
             if status in NOT_NOW:
                 raise http.client.HTTPException(f"the hub answers {status}")
+            self._free = time.time_ns()
             with self._desk.changed:
                 if 200 <= status < 300:
-                    self._desk.answered[(time.time_ns() - due) // 1_000_000] += 1
+                    self._desk.answered[(self._free - due) // 1_000_000] += 1
                 else:
                     self._desk.refused[f"{self._url.netloc} answers {status}"] += 1
                 self.posted = number

@@ -7,8 +7,10 @@ be what JSON allows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
+from locust import argument_parser
 from locust.env import Environment
 from locust.event import EventHook
 from locust.rpc import Message
@@ -17,6 +19,10 @@ from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 __all__ = ["Content", "hook", "is_told", "listen", "runner_of", "send", "workers_of"]
 
 Content = dict[str, Any]
+
+# A worker calls this once for each argument in each message that has it spawn users, and each time
+# it builds Locust's whole command line: half a second a message.
+argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
 
 
 def hook(event: EventHook, listener: Callable[..., None]) -> None:
