@@ -1,6 +1,6 @@
 """The server's end of a connection, whatever is spoken on it.
 
-Owns what both protocols need of a transport: the nursery of the connection, the way in, the
+Owns what both protocols need of a transport: the tasks of the connection, the way in, the
 way out, and what happens when either breaks. What is said is up to who builds on it.
 
 It is a base class, not a part: there are tens of thousands of connections, nearly all of
@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import trio
 
 from ..transport import Broken, Transport
+from .errands import Errands
 from .outbox import Outbox
 from .service import Service
 
@@ -31,32 +33,41 @@ the connection before the client has read them (RFC 9112, 9.6). nginx waits 5 s.
 class Endpoint(ABC):
     """Serves one transport until either side ends it."""
 
-    __slots__ = ("_scope", "left", "outbox", "service", "start_soon", "transport")
+    __slots__ = ("_errands", "_home", "_scope", "left", "outbox", "service", "transport")
 
     def __init__(self, service: Service, transport: Transport) -> None:
         self.service = service
         self.transport = transport
         self.outbox: Outbox
-        self.start_soon: Callable[..., None]
         self.left = False
         """The client is gone: nothing needs to be said any more."""
-        self._scope: trio.CancelScope
+        self._scope = trio.CancelScope()
+        self._home: trio.Nursery
+        self._errands: Errands | None = None
 
     async def run(self) -> None:
         """Serve the client until the connection ends."""
-        async with trio.open_nursery() as nursery:
-            self._scope = nursery.cancel_scope
-            self.start_soon = nursery.start_soon
-            self.outbox = Outbox(
-                self.transport,
-                nursery.start_soon,
-                self.service.limits.write_timeout,
-                self._break_off,
-            )
-            await self._converse()
-            nursery.cancel_scope.cancel()
-        # Each knows the other: what is over would wait for the collector of cycles.
-        self.outbox.retire()
+        # Only Trio's very first task has none.
+        self._home = cast(trio.Nursery, trio.lowlevel.current_task().parent_nursery)
+        write_timeout = self.service.limits.write_timeout
+        self.outbox = Outbox(self.transport, self.start_soon, write_timeout, self._break_off)
+        try:
+            with self._scope:
+                await self._converse()
+        finally:
+            # Each knows the other: what is over would wait for the collector of cycles.
+            self.outbox.retire()
+            if self._errands is not None:
+                await self._errands.finish()
+
+    def start_soon(self, task: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """Have a task do something for the connection; it ends with the connection at the latest.
+
+        If it fails, so does the connection.
+        """
+        if self._errands is None:
+            self._errands = Errands(self._home, self.cut_off)
+        self._errands.start_soon(task, *arguments)
 
     @abstractmethod
     async def _converse(self) -> None:
@@ -65,6 +76,8 @@ class Endpoint(ABC):
     def cut_off(self) -> None:
         """End the connection at once, without last words."""
         self._scope.cancel()
+        if self._errands is not None:
+            self._errands.cancel()
 
     async def receive(self) -> bytes:
         """Return what the client sends; b"" when it has left in whatever way."""
@@ -88,4 +101,4 @@ class Endpoint(ABC):
     def _break_off(self, error: Broken) -> None:
         self.service.connection_broke(self.transport.peer, error)
         self.left = True
-        self._scope.cancel()
+        self.cut_off()

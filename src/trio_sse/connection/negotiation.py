@@ -50,7 +50,7 @@ async def negotiate(
         first = socket.receive() or b"" if context is None else b""
         if _is_telling(first):
             return _speak(service, socket, "http", first)
-        with trio.move_on_after(service.limits.head_timeout):
+        with trio.CancelScope(deadline=trio.current_time() + service.limits.head_timeout):
             if context is None:
                 return await choose(service, socket, "http", first)
             return await _secure(service, socket, context)

@@ -111,8 +111,9 @@ class Outbox:
             raise Broken("the connection is broken")
 
     def retire(self) -> None:
-        """Tell nobody any more that it breaks: the connection is over."""
-        self._on_broken = _nobody
+        """Take nothing more and tell nobody that it breaks: the connection is over."""
+        self._broken = True
+        self._start_soon = self._on_broken = _nobody
 
     def _keep(self, rest: memoryview) -> None:
         self._unsent.append(rest)
@@ -151,5 +152,5 @@ class Outbox:
             self._emptied = None
 
 
-def _nobody(error: Broken) -> None:
+def _nobody(*_: Any) -> None:
     """Stand for who is not to be told any more."""

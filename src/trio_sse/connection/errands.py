@@ -1,0 +1,69 @@
+"""The tasks of a connection beside its own, in a nursery that is opened when the first is started.
+
+Of ten thousand connections nearly all wait for their follower to leave, and have no such task. A
+nursery for each would take 1.5 KiB and a tenth of the time that its set-up takes. So the nursery
+is in a task of the nursery that the connection's own task is in, and only while there is need.
+
+Rules: what a nursery promises holds. Errands do not outlive the connection; if one fails, the
+connection is cut off, and raises what went wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+__all__ = ["Errands"]
+
+
+class Errands:
+    """A nursery that another task opens. Starting never blocks; nothing starts after the end."""
+
+    __slots__ = ("_cut_off", "_failure", "_nursery", "_over", "_scope", "_waiting")
+
+    def __init__(self, home: trio.Nursery, cut_off: Callable[[], None]) -> None:
+        """Open it soon, in a task of `home`; `cut_off` is called if an errand fails."""
+        self._cut_off = cut_off
+        self._failure: Exception | None = None
+        self._nursery: trio.Nursery | None = None
+        self._waiting: list[tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]] = []
+        self._scope = trio.CancelScope()
+        self._over = trio.Event()
+        home.start_soon(self._host)
+
+    def start_soon(self, task: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """Start an errand, unless it is all over."""
+        if self._nursery is None:
+            self._waiting.append((task, arguments))
+        elif not self._over.is_set():
+            self._nursery.start_soon(task, *arguments)
+
+    def cancel(self) -> None:
+        """End the errands."""
+        self._scope.cancel()
+
+    async def finish(self) -> None:
+        """End the errands and wait until they have. Raises what one of them has failed with."""
+        self.cancel()
+        # As the end of a nursery does, which waits for who has been cancelled.
+        with trio.CancelScope(shield=True):
+            await self._over.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _host(self) -> None:
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
+                    for task, arguments in self._waiting:
+                        nursery.start_soon(task, *arguments)
+                    self._waiting.clear()
+                    await trio.sleep_forever()
+        except Exception as failure:
+            self._failure = failure
+            self._cut_off()
+        finally:
+            self._over.set()

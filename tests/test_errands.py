@@ -1,0 +1,98 @@
+"""Errands of a connection: what a nursery promises, for tasks that seldom come."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from trio_sse.connection.errands import Errands
+
+
+def nobody() -> None:
+    raise AssertionError("nothing has failed")
+
+
+async def test_errands_run_and_end_with_the_connection() -> None:
+    told: list[str] = []
+
+    async def errand(name: str) -> None:
+        told.append(name)
+        try:
+            await trio.sleep_forever()
+        finally:
+            told.append(f"{name} is over")
+
+    async with trio.open_nursery() as home:
+        errands = Errands(home, nobody)
+        errands.start_soon(errand, "early")
+        await trio.testing.wait_all_tasks_blocked()
+        errands.start_soon(errand, "late")
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == ["early", "late"]
+        await errands.finish()
+        assert sorted(told[2:]) == ["early is over", "late is over"]
+
+
+async def test_the_end_waits_for_who_takes_his_time(autojump_clock: MockClock) -> None:
+    async def slow() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+
+    async with trio.open_nursery() as home:
+        errands = Errands(home, nobody)
+        errands.start_soon(slow)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await errands.finish()
+        assert trio.current_time() == 3
+
+
+async def test_nothing_starts_after_the_end() -> None:
+    async def errand() -> None:
+        raise AssertionError("it was started")
+
+    async with trio.open_nursery() as home:
+        errands = Errands(home, nobody)
+        await errands.finish()
+        errands.start_soon(errand)
+        errands.cancel()
+
+
+async def test_an_errand_that_fails_ends_the_others_and_is_told() -> None:
+    told: list[str] = []
+
+    async def wrong() -> None:
+        raise ValueError("wrong")
+
+    async def other() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            told.append("the other is over")
+
+    async with trio.open_nursery() as home:
+        errands = Errands(home, lambda: told.append("cut off"))
+        errands.start_soon(other)
+        await trio.testing.wait_all_tasks_blocked()
+        errands.start_soon(wrong)
+        await trio.testing.wait_all_tasks_blocked()
+        assert told == ["the other is over", "cut off"]
+        with pytest.RaisesGroup(ValueError):
+            await errands.finish()
+
+
+async def test_errands_end_when_all_is_cancelled() -> None:
+    async with trio.open_nursery() as home:
+        errands = Errands(home, nobody)
+        errands.start_soon(trio.sleep_forever)
+        await trio.testing.wait_all_tasks_blocked()
+        home.cancel_scope.cancel()
+        with pytest.raises(trio.Cancelled):
+            await trio.sleep(1)
+        await errands.finish()
