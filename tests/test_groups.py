@@ -150,6 +150,29 @@ async def test_streams_go_on_alone_when_the_connections_window_stays_shut(
         assert server.statistics().streams == 0
 
 
+async def test_a_stream_whose_siblings_use_up_what_the_client_gives_back_is_not_reset(
+    autojump_clock: MockClock,
+) -> None:
+    limits = Limits(write_timeout=30, ping_interval=999)
+    async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
+        client = Http2Client(server.connect(capacity=200_000), connection_window=0)
+        client.gives_back = False
+        streams = [await client.open() for _ in range(40)]
+        published = [f"{number} " + "x" * 1000 for number in range(60)]
+        for data in published:
+            hub.publish("a", data)
+        # What it lets through in a second goes to one stream, whichever is first to wake up.
+        for _ in range(300):
+            await trio.sleep(1)
+            await client.read_all()
+            client.widen(5000)
+        assert not client.resets
+        client.widen(10_000_000)
+        for stream_id in streams:
+            assert await client.data(stream_id, 60) == published
+        assert server.statistics().dropped == 0
+
+
 async def test_an_event_too_large_for_all_streams_at_once_goes_to_one_after_the_other(
     autojump_clock: MockClock,
 ) -> None:

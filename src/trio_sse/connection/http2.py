@@ -234,20 +234,27 @@ class Http2Connection(Endpoint):
         """Send what the client takes, something at least, and return the rest.
 
         Waits for room. Whoever is cancelled while waiting has sent nothing. Raises StreamClosed.
-        A stream whose window stays shut for `write_timeout` seconds is reset.
+        A stream whose window stays shut for `write_timeout` seconds is reset, and so is one for
+        which the connection's does. While the client opens that, its other streams may well use
+        it up each time: that is no fault of this one.
         """
         await self._drained()
-        deadline = trio.current_time() + self.service.limits.write_timeout
+        timeout = self.service.limits.write_timeout
+        deadline, granted = trio.current_time() + timeout, self.wire.granted
         while self.wire.is_open(stream_id):
             taken = self.wire.send(stream_id, data)
             if taken:
                 self.flush()
                 return data[taken:]
-            if not await self.window_opened(deadline):
-                self.service.counters.dropped += 1
-                logger.debug("%s: stream %d stays shut", self.transport.peer, stream_id)
-                self.wire.reset(stream_id, CANCEL)
-                self.flush()
+            if await self.window_opened(deadline):
+                continue
+            if self.wire.granted > granted and not self.wire.is_shut(stream_id):
+                deadline, granted = trio.current_time() + timeout, self.wire.granted
+                continue
+            self.service.counters.dropped += 1
+            logger.debug("%s: stream %d stays shut", self.transport.peer, stream_id)
+            self.wire.reset(stream_id, CANCEL)
+            self.flush()
         raise StreamClosed("the stream is over")
 
     async def window_opened(self, deadline: float) -> bool:

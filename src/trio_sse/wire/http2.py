@@ -75,7 +75,7 @@ class Http2(Http2Answers):
     `output` after each call of either kind. Nothing blocks; sizes are in bytes.
     """
 
-    __slots__ = ("_budget", "_cutter", "_excess", "_granted", "_limits", "_now", "_peer", "_scheme")
+    __slots__ = ("_budget", "_cutter", "_excess", "_limits", "_now", "_peer", "_scheme", "granted")
 
     def __init__(self, limits: Limits, *, peer: Peer, scheme: Literal["http", "https"]) -> None:
         super().__init__(limits)
@@ -85,7 +85,7 @@ class Http2(Http2Answers):
         self._cutter = Cutter(max_section_bytes=most_header_bytes(limits))
         self._budget = Budget(limits)
         self._excess: Excess | None = None
-        self._granted = self.connection_window
+        self.granted = self.connection_window
         """Bytes that the client has ever allowed on the connection."""
         self._now = 0.0
 
@@ -116,7 +116,7 @@ class Http2(Http2Answers):
 
     def _take(self, frame: Frame, happenings: list[Happening]) -> None:
         if frame.kind == WINDOW_UPDATE:
-            sent = self._granted - self.h2.outbound_flow_control_window
+            sent = self.granted - self.h2.outbound_flow_control_window
             self._excess = self._budget.window_update(self._now, sent)
         else:
             self._excess = self._budget.frame(frame, self._now)
@@ -166,7 +166,7 @@ class Http2(Http2Answers):
         if window > LARGEST_WINDOW:
             return False
         self.h2.outbound_flow_control_window = window
-        self._granted += increment
+        self.granted += increment
         return True
 
     def _happening(self, event: Event) -> Happening | None:

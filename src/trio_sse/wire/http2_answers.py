@@ -109,6 +109,13 @@ class Http2Answers:
         self._settle(stream_id)
         return max(0, self.h2.local_flow_control_window(stream_id))
 
+    def is_shut(self, stream_id: int) -> bool:
+        """Tell whether the stream's own window has no room, whatever the connection's has."""
+        if not self.is_open(stream_id):
+            return True
+        self._settle(stream_id)
+        return bool(self.h2.streams[stream_id].outbound_flow_control_window <= 0)
+
     def send(self, stream_id: int, data: bytes | memoryview) -> int:
         """Queue as much of `data` as the windows have room for; return how much that was.
 
