@@ -50,21 +50,12 @@ class Subscriber(Outlet):
             if self.frame is bracketed:
                 framed = framed.removeprefix(b"<").removesuffix(b">")
             try:
-                self.take(framed, stop, sure=self.is_in_step)
+                self.take(framed, stop, sure=True)
             except AssertionError as error:
                 self.model.trouble.append(error)  # The hub would catch it.
             self.cursor = stop
         if self.behaviour != "takes":
             self.model.hub.leave(self)
-
-    @property
-    def is_in_step(self) -> bool:
-        """False for one that joined when something was under way to the others already."""
-        return (
-            self.audience is not None
-            and self.audience.current is not None
-            and self.cursor <= self.audience.current.start
-        )
 
     def cut_off(self) -> None:
         raise AssertionError("deliver never fails here")
@@ -95,7 +86,7 @@ class Subscriber(Outlet):
         elif sure:
             assert missing, "a gap where nothing was lost"
         else:
-            # Who does not keep step cannot know what the events were that are gone.
+            # Who is behind cannot know what the events were that are gone.
             assert self.due < first, "a gap where nothing was lost"
         assert all(position < first for position in missing), "a gap in place of what is there"
         self.due = max(self.due, stop)

@@ -113,6 +113,43 @@ async def test_who_joins_between_two_events_gets_the_second_only(
         assert late.received == b"id: 2\ndata: two\n\n"
 
 
+async def test_who_joins_before_others_wrap_the_log_is_told_of_no_gap(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_hub(max_events=2) as hub:
+        early, late, later = (Recorder(hub, "a") for _ in range(3))
+        hub.join(early)
+        hub.publish("a", Event("one", id="1"))
+        hub.join(late)  # before the pump has had a turn
+        for number in range(3):
+            hub.publish("b", Event("x", id=f"b{number}"))
+        hub.publish("a", Event("two", id="2"))
+        hub.join(later)
+        hub.publish("b", "x")
+        await trio.testing.wait_all_tasks_blocked()
+        assert b'data: {"lost":4}' in early.received
+        assert late.received == b"id: 2\ndata: two\n\n"
+        assert later.received == b""
+
+
+async def test_what_a_pass_carries_already_is_not_lost_when_the_log_wraps_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    class Wrapper(Recorder):
+        def deliver(self, framed: bytes, stop: int) -> None:
+            for _ in range(3):
+                hub.publish("b", "x")
+
+    async with open_hub(max_events=2) as hub:
+        early, late = Wrapper(hub, "a"), Recorder(hub, "a")
+        hub.join(early)
+        hub.publish("a", Event("one", id="1"))
+        hub.join(late)  # before the pump has had a turn
+        hub.publish("a", Event("two", id="2"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert late.received == b"id: 2\ndata: two\n\n"
+
+
 async def test_an_outlet_with_a_defect_costs_the_others_nothing(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -56,7 +56,9 @@ class Reading:
 
     entries: tuple[Entry, ...]
     cursor: int
-    """The position to read on from; the log's head if nothing is left to read."""
+    """The position to read on from, that of the next entry that matches; the log's head if nothing
+    is left to read. Not just after the last entry: what lies between may leave the history, and
+    is no loss."""
     lost: bool
     """True if the history no longer reached back to where the reading began."""
 
@@ -204,7 +206,7 @@ class MemoryLog:
             entry = self._entries[position]
             size += len(entry.encoded)
             if entries and size > max_bytes:
-                return Reading(tuple(entries), entries[-1].position + 1, lost)
+                return Reading(tuple(entries), position, lost)
             entries.append(entry)
         return Reading(tuple(entries), self._head, lost)
 

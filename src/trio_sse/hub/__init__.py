@@ -6,7 +6,8 @@ Nothing here knows HTTP: a connection takes part through `Outlet`.
 """
 
 from .audience import Audience, Frame, Outlet, identity
-from .hub import GAP_TYPE, Hub, HubStatistics, InvalidTopic, open_hub
+from .gap import GAP_TYPE
+from .hub import Hub, HubStatistics, InvalidTopic, open_hub
 from .subscription import Subscription
 
 __all__ = [

@@ -66,7 +66,7 @@ class Outlet(ABC):
 class Audience:
     """The live outlets of one set of selectors and one framing, in the order they joined."""
 
-    __slots__ = ("current", "frame", "live", "pending", "selectors")
+    __slots__ = ("current", "frame", "latecomers", "live", "pending", "selectors")
 
     def __init__(self, selectors: frozenset[str], frame: Frame) -> None:
         self.selectors = selectors
@@ -74,6 +74,8 @@ class Audience:
         self.live: dict[Outlet, None] = {}
         self.pending: int | None = None
         """Position of the first matching entry that no pass has begun to carry."""
+        self.latecomers: list[Outlet] = []
+        """Who has joined since then, and nothing matching was published since they did."""
         self.current: Pass | None = None
         """The pass under way. One at a time, so that nobody gets a batch before the last."""
 
@@ -81,3 +83,14 @@ class Audience:
     def settled(self) -> bool:
         """True if every live outlet has all that there is."""
         return self.pending is None and self.current is None
+
+    def place_latecomers(self, position: int) -> None:
+        """Note the first position that may be for them.
+
+        By where they joined alone nobody could tell, once the log no longer reaches back to there,
+        whether they have lost anything.
+        """
+        for outlet in self.latecomers:
+            if outlet.audience is self:
+                outlet.cursor = position
+        self.latecomers.clear()

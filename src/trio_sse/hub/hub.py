@@ -14,19 +14,16 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from ..event import Event, encode
+from ..event import Event
 from ..log import ALL, Log, LogStatistics, MemoryLog
 from .audience import Audience, Frame, Outlet
+from .gap import encoded, gap
 from .pump import Pump
 
 if TYPE_CHECKING:
     from .subscription import Subscription
 
-__all__ = ["GAP_TYPE", "Hub", "HubStatistics", "InvalidTopic", "open_hub"]
-
-GAP_TYPE = "trio-sse.gap"
-"""The type of the event that says: what you asked for is no longer all there. Its data is
-JSON, `{"lost": n}`: at most n events over all topics, or null where that is not known."""
+__all__ = ["Hub", "HubStatistics", "InvalidTopic", "open_hub"]
 
 EARLIEST = "earliest"
 """A Last-Event-ID that asks for all there is (Mercure, "Reconciliation")."""
@@ -131,28 +128,16 @@ class Hub:
             return self.log.first, []
         cursor = self.log.locate(last_event_id)
         if cursor is None:
-            return self.log.first, [_gap(None)]
+            return self.log.first, [gap(None)]
         return cursor, []
 
-    def read(
-        self,
-        selectors: frozenset[str],
-        cursor: int,
-        *,
-        max_bytes: int,
-        stop: int | None = None,
-    ) -> tuple[bytes, int]:
+    def read(self, selectors: frozenset[str], cursor: int, *, max_bytes: int) -> tuple[bytes, int]:
         """Return encoded events from `cursor` on and the cursor after them; b"" at the head.
 
-        Stops before position `stop`, if given. A gap comes first, if there is one.
+        A gap comes first, if there is one.
         """
         reading = self.log.read(selectors, cursor, max_bytes=max_bytes)
-        encoded = [
-            entry.encoded for entry in reading.entries if stop is None or entry.position < stop
-        ]
-        if reading.lost:
-            encoded.insert(0, encode(_gap(self.log.first - cursor)))
-        return b"".join(encoded), reading.cursor
+        return encoded(reading, cursor, self.log.first), reading.cursor
 
     def read_events(
         self, selectors: frozenset[str], cursor: int, *, max_bytes: int
@@ -161,7 +146,7 @@ class Hub:
         reading = self.log.read(selectors, cursor, max_bytes=max_bytes)
         events = [entry.event for entry in reading.entries]
         if reading.lost:
-            events.insert(0, _gap(self.log.first - cursor))
+            events.insert(0, gap(self.log.first - cursor))
         return events, reading.cursor
 
     def join(self, outlet: Outlet) -> None:
@@ -174,6 +159,8 @@ class Hub:
                 self._by_topic.setdefault(topic, {})[audience] = None
         outlet.cursor = self.log.head
         outlet.audience = audience
+        if audience.pending is not None:
+            audience.latecomers.append(outlet)
         outlet.selectors = audience.selectors  # One set for all of them, not one each.
         audience.live[outlet] = None
 
@@ -237,7 +224,3 @@ def _check_topic(topic: str) -> None:
         raise InvalidTopic(f"a topic is text, not {type(topic).__name__}")
     if not 0 < len(topic) <= MAX_TOPIC_LENGTH:
         raise InvalidTopic(f"a topic has 1 to {MAX_TOPIC_LENGTH} characters, not {len(topic)}")
-
-
-def _gap(lost: int | None) -> Event:
-    return Event.json({"lost": lost}, type=GAP_TYPE)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from .audience import Audience
+from .gap import encoded
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -36,13 +37,26 @@ logger = logging.getLogger("trio_sse.hub")
 class Pass:
     """One batch on its way to everyone who was live in an audience when it began."""
 
-    __slots__ = ("_framed", "_hub", "_outlets", "_partial", "audience", "start", "stop")
+    __slots__ = (
+        "_first",
+        "_framed",
+        "_hub",
+        "_outlets",
+        "_partial",
+        "_reading",
+        "audience",
+        "start",
+        "stop",
+    )
 
     def __init__(self, hub: Hub, audience: Audience, start: int) -> None:
-        payload, stop = hub.read(audience.selectors, start, max_bytes=BATCH_BYTES)
+        self._first = hub.log.first
+        self._reading = hub.log.read(audience.selectors, start, max_bytes=BATCH_BYTES)
+        payload = encoded(self._reading, start, self._first)
+        audience.place_latecomers(hub.log.head)
         self.audience = audience
         self.start = start
-        self.stop = stop
+        self.stop = self._reading.cursor
         self._hub = hub
         self._framed = audience.frame(payload) if payload else b""
         self._outlets = iter(list(audience.live)) if payload else iter(())
@@ -73,9 +87,8 @@ class Pass:
     def _since(self, cursor: int) -> bytes:
         """Frame the later part of the batch, for who joined when it had partly been published."""
         if cursor not in self._partial:
-            payload, _ = self._hub.read(
-                self.audience.selectors, cursor, stop=self.stop, max_bytes=BATCH_BYTES
-            )
+            # Not read again: what was there when the pass began may have left the log since.
+            payload = encoded(self._reading, cursor, self._first)
             self._partial[cursor] = self.audience.frame(payload) if payload else b""
         return self._partial[cursor]
 
@@ -91,6 +104,8 @@ class Pump:
     def mark(self, audience: Audience, position: int) -> None:
         """Note that the entry at `position` is for this audience."""
         if audience.pending is not None:
+            if audience.latecomers:
+                audience.place_latecomers(position)
             return
         audience.pending = position
         if audience.current is None:
