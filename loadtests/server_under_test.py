@@ -2,10 +2,10 @@
 
     python -m loadtests.server_under_test '{"write_timeout": 10}'
 
-The argument has fields of `Limits`. It listens in clear text and with TLS, prints where, and
-then takes orders as the swarm does: a line of JSON each on standard input, an answer each on
-standard output. It publishes as a program would that embeds it. It ends with its standard
-input.
+The argument has fields of `Limits`, and may have `padding`: "quotes" fills events with JSON. It
+listens in clear text and with TLS, prints where, and then takes orders as the swarm does: a line
+of JSON each on standard input, an answer each on standard output. It publishes as a program would
+that embeds it. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ PROBE_SECONDS = 0.001
 class Subject:
     """The hub and the server, and what they are told to do."""
 
-    def __init__(self, hub: Hub, server: Server) -> None:
+    def __init__(self, hub: Hub, server: Server, padding: str) -> None:
         self._hub = hub
         self._server = server
+        self._padding = padding
         self._numbers: Counter[str] = Counter()
         self._random = random.Random(1)
 
@@ -86,7 +87,8 @@ class Subject:
 
     def _publish_one(self, topic: str, size: int) -> None:
         self._numbers[topic] += 1
-        self._hub.publish(topic, Event(payload.make(topic, self._numbers[topic], size)))
+        data = payload.make(topic, self._numbers[topic], size, padding=self._padding)
+        self._hub.publish(topic, Event(data))
 
     async def _figures(self, order: Order) -> Order:
         """Say what the process uses and holds."""
@@ -148,18 +150,20 @@ def _resident_bytes() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-async def main(limits: Limits) -> None:
+async def main(limits: Limits, padding: str) -> None:
     """Serve until standard input ends."""
     binds = [Bind(port=0), Bind(port=0, tls=self_signed())]
     async with open_hub() as hub, trio.open_nursery() as nursery:
         server = await nursery.start(serve, _routes(hub), binds, limits)
         clear, tls = server.addresses
         print(json.dumps({"port": clear.port, "tls_port": tls.port}), flush=True)
-        await _obey(Subject(hub, server))
+        await _obey(Subject(hub, server, padding))
         nursery.cancel_scope.cancel()
 
 
 if __name__ == "__main__":
     # As `trio-sse serve` does, and docs/operations.md advises programs that embed the server.
     collect_rarely()
-    trio.run(main, Limits(**json.loads(sys.argv[1])))
+    settings = json.loads(sys.argv[1])
+    filled = payload.quotes() if settings.pop("padding", None) == "quotes" else ""
+    trio.run(main, Limits(**settings), filled)

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_sse.coding import Block, Checksum, Coding, Deflated, accepts_deflate
+from trio_sse.coding import Checksum, Coding, Deflated, accepts_deflate
 from trio_sse.wire.http1 import chunk, identity
 
 ABOVE = 200
+
+SHORT = st.binary(max_size=400)
 
 PIECES = st.lists(
     st.binary(max_size=300)
@@ -29,9 +31,7 @@ def test_each_piece_can_be_read_once_it_has_come_and_the_end_is_the_streams_own(
     body, reader = Deflated(coding), zlib.decompressobj()
     assert reader.decompress(body.begin(b":\n\n")) == b":\n\n"
     for piece in pieces:
-        block = coding.encode(piece)
-        body.checksum.add(block)
-        assert reader.decompress(block) == piece
+        assert reader.decompress(body.say(piece)) == piece
     assert not reader.eof
     # zlib compares the checksum, and raises if it is another.
     assert reader.decompress(body.finish(b"retry: 1\n\n")) == b"retry: 1\n\n"
@@ -39,31 +39,59 @@ def test_each_piece_can_be_read_once_it_has_come_and_the_end_is_the_streams_own(
 
 
 @given(st.data())
-def test_streams_that_share_a_checksum_for_a_while_each_end_with_their_own(
+def test_streams_of_a_group_that_come_and_go_each_end_with_their_own_checksum(
     data: st.DataObject,
 ) -> None:
     coding = Coding(ABOVE)
-    shared = [Checksum(), Checksum()]
+    group, members = Checksum(), set[int]()
     bodies = [Deflated(coding) for _ in range(3)]
     readers = [zlib.decompressobj() for _ in bodies]
     for body, reader in zip(bodies, readers, strict=True):
-        reader.decompress(body.begin(data.draw(st.binary(max_size=20))))
+        reader.decompress(body.begin(data.draw(SHORT)))
     for _ in range(data.draw(st.integers(0, 20))):
         number = data.draw(st.integers(0, 2))
-        match data.draw(st.sampled_from(("join", "leave", "send"))):
+        match data.draw(st.sampled_from(("join", "leave", "tell one", "tell all"))):
             case "join":
-                bodies[number].share(data.draw(st.sampled_from(shared)))
+                members.add(number)
+                bodies[number].share(group)
             case "leave":
-                bodies[number].share(Checksum())
-            case "send":
-                block = coding.encode(data.draw(st.binary(max_size=400)))
-                hearing = bodies[number].checksum
-                hearing.add(block)
-                for body, reader in zip(bodies, readers, strict=True):
-                    if body.checksum is hearing:
-                        reader.decompress(block)
+                members.discard(number)
+                bodies[number].part()
+            case "tell one" if number not in members:
+                readers[number].decompress(bodies[number].say(data.draw(SHORT)))
+            case "tell all":
+                block = coding.encode(data.draw(SHORT))
+                group.add(block)
+                for member in members:
+                    readers[member].decompress(block)
     for body, reader in zip(bodies, readers, strict=True):
         reader.decompress(body.finish())
+        assert reader.eof
+
+
+@given(st.data())
+def test_who_hears_some_pieces_of_a_broadcast_ends_with_a_checksum_of_those(
+    data: st.DataObject,
+) -> None:
+    coding = Coding(ABOVE)
+    broadcasts = [coding.broadcast(identity, number) for number in range(2)]
+    bodies = [Deflated(coding) for _ in range(3)]
+    readers = [zlib.decompressobj() for _ in bodies]
+    for body, reader in zip(bodies, readers, strict=True):
+        reader.decompress(body.begin(data.draw(SHORT)))
+    for _ in range(data.draw(st.integers(0, 20))):
+        if data.draw(st.booleans()):
+            block = data.draw(st.sampled_from(broadcasts))(data.draw(SHORT))
+            # All of them as a rule, as it is.
+            who = data.draw(st.just({0, 1, 2}) | st.sets(st.integers(0, 2)))
+            for number in who:
+                bodies[number].hear(block)
+                readers[number].decompress(block)
+        else:
+            number = data.draw(st.integers(0, 2))
+            readers[number].decompress(bodies[number].say(data.draw(SHORT)))
+    for body, reader in zip(bodies, readers, strict=True):
+        reader.decompress(body.finish(data.draw(SHORT)))
         assert reader.eof
 
 
@@ -80,16 +108,14 @@ def test_a_piece_is_compressed_once_for_all_that_hear_it() -> None:
     assert coding.encode(b"a" * 1000) is coding.encode(b"a" * 1000)
 
 
-def test_a_frame_goes_around_what_is_coded_and_is_one_for_all() -> None:
+def test_a_broadcast_frames_what_is_coded_and_is_one_for_its_audience() -> None:
     coding = Coding(ABOVE)
-    chunked = coding.within(chunk)
-    assert chunked is coding.within(chunk)
-    assert chunked is not coding.within(identity)
-    assert chunked is not Coding(ABOVE).within(chunk)
-    block = chunked(b"a" * 1000)
-    assert block == chunk(coding.encode(b"a" * 1000))
-    assert isinstance(block, Block)
-    assert block.length == 1000
+    chunked = coding.broadcast(chunk, "a")
+    assert chunked is coding.broadcast(chunk, "a")
+    assert chunked is not coding.broadcast(identity, "a")
+    assert chunked is not coding.broadcast(chunk, "b")
+    assert chunked is not Coding(ABOVE).broadcast(chunk, "a")
+    assert chunked(b"a" * 1000) == chunk(coding.encode(b"a" * 1000))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -256,6 +257,42 @@ def test_a_refusal_is_caught() -> None:
         assert swarm.answer(connected)["opened"] == 0
         assert swarm.ask("report")["faults"] == {"refused": 1}
     impostor.close()
+
+
+# -- compressed -------------------------------------------------------------------------
+
+
+def deflated(pieces: Iterable[bytes], *, flush: int = zlib.Z_FULL_FLUSH) -> list[bytes]:
+    """The chunks of an answer that is compressed, each event in one of its own."""
+    compressor = zlib.compressobj()
+    chunks = [compressor.compress(piece) + compressor.flush(flush) for piece in pieces]
+    return [on_the_wire("http1", each) for each in chunks]
+
+
+def faults_in(head: str, *chunks: bytes) -> list[str]:
+    """What a client finds that has asked for compression."""
+    parser = Http1Parser(EventReader("a", Position()), compressed=True)
+    found = [parser.feed(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{head}\r\n".encode())]
+    found += [parser.feed(each) for each in chunks]
+    return [offence.fault for each in found for offence in each.offences]
+
+
+CODED = "Content-Encoding: deflate\r\n"
+
+
+def test_compressed_events_are_understood_from_any_of_them_on() -> None:
+    chunks = deflated(EVENTS)
+    assert faults_in(CODED, *chunks) == []
+    parser = Http1Parser(EventReader("a", Position(3)), in_body=True, compressed=True)
+    assert [event.number for event in parser.feed(b"".join(chunks[3:])).received] == [4, 5, 6]
+
+
+def test_what_refers_to_the_history_of_its_stream_is_caught() -> None:
+    assert "corrupt" in faults_in(CODED, *deflated(EVENTS, flush=zlib.Z_SYNC_FLUSH))
+
+
+def test_what_is_compressed_without_saying_so_is_caught() -> None:
+    assert faults_in("", *deflated(EVENTS[:1])) == ["broken"]
 
 
 # -- however it is cut ------------------------------------------------------------------

@@ -43,6 +43,8 @@ class FanOut:
 
     deliveries: int
     cpu: float
+    bytes: float
+    """What a client has read for each, with all that is around it."""
     client_cpu: float
     busy: float
     """Part of the time in which deliveries were under way that the client worked."""
@@ -102,6 +104,7 @@ def _summarise(report: dict[str, Any], cpu: float, disturbed: float) -> FanOut:
     return FanOut(
         deliveries=deliveries,
         cpu=cpu / deliveries * 1e6,
+        bytes=report["bytes"] / deliveries,
         client_cpu=report["cpu"] / deliveries * 1e6,
         disturbed=disturbed,
         busy=min(1.0, report["cpu"] / (under_way or report["seconds"])),
@@ -164,6 +167,7 @@ def combine(results: Sequence[FanOut]) -> FanOut:
     return FanOut(
         deliveries=sum(each.deliveries for each in results),
         cpu=median(each.cpu for each in results),
+        bytes=median(each.bytes for each in results),
         client_cpu=median(each.client_cpu for each in results),
         busy=median(each.busy for each in results),
         disturbed=median(each.disturbed for each in results),

@@ -148,9 +148,9 @@ class Stage:
         """Have a process, or whatever it may be, end with the stage."""
         return self._children.enter_context(child)
 
-    def trio_sse(self, **limits: float) -> TrioSse:
-        """Start our server."""
-        return self.start(TrioSse(self.server_cpus, limits))
+    def trio_sse(self, **settings: Any) -> TrioSse:
+        """Start our server; `settings` are those of `loadtests.server_under_test`."""
+        return self.start(TrioSse(self.server_cpus, settings))
 
     def bare_loop(self, connections: int, streams: int = 0, size: int = SIZE) -> BareLoop:
         """Start the C loop; it waits for just these connections."""

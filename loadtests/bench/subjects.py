@@ -40,8 +40,8 @@ class TrioSse(Child):
 
     name = "trio-sse"
 
-    def __init__(self, cpus: Iterable[int], limits: dict[str, float]) -> None:
-        argv = [sys.executable, "-m", "loadtests.server_under_test", json.dumps(limits)]
+    def __init__(self, cpus: Iterable[int], settings: dict[str, Any]) -> None:
+        argv = [sys.executable, "-m", "loadtests.server_under_test", json.dumps(settings)]
         super().__init__(argv, cpus, cwd=str(ROOT))
         self.port = self.tls_port = 0
 

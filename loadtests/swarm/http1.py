@@ -1,10 +1,13 @@
 """HTTP/1.1 as a load client speaks it: a request out, a head and chunks in.
 
 Owns the framing; what is in it goes to an `EventReader`. A body without chunks ends with its
-connection, as some servers answer.
+connection, as some servers answer. Of a body that is compressed each chunk must be readable for
+itself, or what one client has received would not be what others have.
 """
 
 from __future__ import annotations
+
+import zlib
 
 from .events import EventReader
 from .findings import Findings, Level, Offence, Position
@@ -23,13 +26,35 @@ def request(path: str, last_event_id: bytes, host: str = "localhost") -> bytes:
     )
 
 
+ZLIB_HEADER = 2  # bytes; RFC 1950, 2.2
+
+
 class Http1Parser:
     """Reads one answer; with `in_body`, from a point between two of its chunks on."""
 
-    __slots__ = ("_chunked", "_consumed", "_in_body", "_reader", "_refused", "_rest")
+    __slots__ = (
+        "_chunked",
+        "_compressed",
+        "_consumed",
+        "_header",
+        "_in_body",
+        "_reader",
+        "_refused",
+        "_rest",
+    )
 
-    def __init__(self, reader: EventReader, *, in_body: bool = False, chunked: bool = True) -> None:
+    def __init__(
+        self,
+        reader: EventReader,
+        *,
+        in_body: bool = False,
+        chunked: bool = True,
+        compressed: bool = False,
+    ) -> None:
         self._reader = reader
+        self._compressed = compressed
+        self._header = not in_body
+        """Whether the header of what is compressed is yet to come."""
         self._in_body = in_body
         self._chunked = chunked
         self._refused = False
@@ -70,6 +95,8 @@ class Http1Parser:
         found.unchunked = not self._chunked
         if status.split(b" ")[1:2] == [b"200"]:
             found.opened.append(0)
+            if (b"content-encoding: deflate" in fields) is not self._compressed:
+                found.offences.append(Offence("broken"))
         else:
             self._refused = True
             found.refused.append(0)
@@ -95,8 +122,23 @@ class Http1Parser:
         elif size == 0:
             found.ended.append(0)
         else:
-            self._reader.feed(self._rest[line_end + 2 : end], found)
+            self._take_content(self._rest[line_end + 2 : end], found)
         return end + 2
+
+    def _take_content(self, content: bytes, found: Findings) -> None:
+        if self._compressed:
+            try:
+                content = self._inflate(content)
+            except zlib.error:
+                found.offences.append(Offence("corrupt"))
+                return
+        self._reader.feed(content, found)
+
+    def _inflate(self, content: bytes) -> bytes:
+        if self._header:
+            self._header = False
+            content = content[ZLIB_HEADER:]
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content)
 
     def _note_level(self, at: int, found: Findings) -> None:
         last = self._reader.number

@@ -30,6 +30,7 @@ class Ledger:
         self.parsed = 0
         """Reads that were not simply what others had received."""
         self.deliveries = 0
+        self.bytes = 0
         self._ages = array("q")
         self._first = 0
         """Number of the first event since the mark. What has a lower one is only counted."""
@@ -40,6 +41,7 @@ class Ledger:
     def mark(self) -> None:
         """Count from now on."""
         self.deliveries = 0
+        self.bytes = 0
         self.parsed = 0
         self._ages = array("q")
         self._first += len(self._published)
@@ -68,7 +70,8 @@ class Ledger:
                 self._published[index] = event.published
 
     def read(self, length: int) -> None:
-        """Count nothing: bytes are of no interest here."""
+        """Count the bytes of one read."""
+        self.bytes += length
 
     def delivered(
         self, client: Client, events: list[Received], begun: list[Received], kernel: int, now: int
@@ -107,6 +110,7 @@ class Ledger:
         ]
         return {
             "deliveries": self.deliveries,
+            "bytes": self.bytes,
             "faults": {fault: count for fault, count in self.faults.items() if count},
             "parsed": self.parsed,
             "reads": len(self._ages),

@@ -32,6 +32,8 @@ class Target:
     streams: int = 1
     """Of each connection, if nothing else is said."""
     tls: SSLContext | None = None
+    compressed: bool = False
+    """Whether all that is streamed is to come compressed, over HTTP/1.1."""
     windows: Width = "wide"
     topics: Sequence[str] = ("a",)
     """Stream after stream follows one after the other, and the first again after the last."""
@@ -131,7 +133,9 @@ class Target:
             for place, (topic, position) in enumerate(zip(topics, positions, strict=True))
         ]
         if self.protocol == "http1":
-            return http1.Http1Parser(readers[0], in_body=opened, chunked=chunked)
+            return http1.Http1Parser(
+                readers[0], in_body=opened, chunked=chunked, compressed=self.compressed
+            )
         return http2.Http2Parser(readers, windows, opened=opened)
 
     @property

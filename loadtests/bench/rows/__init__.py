@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ..figures import Row
 from ..stage import Stage
+from .compression import compression
 from .encrypted import tls_http1, tls_http2
 from .growth import growth
 from .http1 import burst, http1, latency
@@ -29,6 +30,7 @@ ROWS: dict[str, Callable[[Stage], Row]] = {
     "windows": default_windows,
     "tls-http1": tls_http1,
     "tls-http2": tls_http2,
+    "compression": compression,
     "topics": topics,
     "memory": memory,
     "setup": setup,

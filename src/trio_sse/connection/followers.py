@@ -125,16 +125,13 @@ class Followers:
 
     def join(self, stream_id: int, hub: Hub, selectors: frozenset[str]) -> None:
         """Make a stream live. It has just been given all that there is, without a checkpoint."""
-        frame = self._frame(stream_id)
+        body = self._bodies.get(stream_id)
+        frame = identity if body is None else body.coding.encode
         outlet = self._primary.get((hub, selectors, frame))
         if outlet is None or not outlet.at_head:
             outlet = GroupOutlet(self._connection, hub, selectors, frame)
             outlet.go_live()
         self._put(stream_id, outlet)
-
-    def _frame(self, stream_id: int) -> Frame:
-        body = self._bodies.get(stream_id)
-        return identity if body is None else body.coding.within(identity)
 
     def _put(self, stream_id: int, outlet: GroupOutlet) -> None:
         outlet.group.add(stream_id)
@@ -149,7 +146,7 @@ class Followers:
         member = self._members.get(stream_id)
         if isinstance(member, GroupOutlet):
             if member.checksum is not None:
-                self._bodies[stream_id].share(Checksum())
+                self._bodies[stream_id].part()
             member.discard(stream_id)
         straggler = self._members[stream_id] = Straggler(rest)
         self._connection.start_soon(self._catch_up, straggler, stream_id, hub, selectors, cursor)
@@ -171,10 +168,8 @@ class Followers:
                     if not payload:
                         self.join(stream_id, hub, selectors)
                         return
-                    payload = self._frame(stream_id)(payload)
-                    if stream_id in self._bodies:
-                        self._bodies[stream_id].checksum.add(payload)
-                    straggler.rest = memoryview(payload)
+                    body = self._bodies.get(stream_id)
+                    straggler.rest = memoryview(payload if body is None else body.say(payload))
                 try:
                     straggler.rest = await self._connection.write(stream_id, straggler.rest)
                 except StreamClosed:

@@ -57,13 +57,8 @@ class Http1Exchange(Exchange):
 
     def say(self, payload: bytes) -> None:
         """Send what is for this client only, after all that waits. Never blocks or raises."""
-        body, frame = self._body, self._connection.wire.frame
-        if body is None:
-            self._connection.outbox.write(frame(payload))
-        else:
-            block = body.coding.within(frame)(payload)
-            body.checksum.add(block)
-            self._connection.outbox.write(block)
+        coded = payload if self._body is None else self._body.say(payload)
+        self._connection.outbox.write(self._connection.wire.frame(coded))
 
     async def write(self, payload: bytes) -> None:
         outbox = self._connection.outbox
@@ -194,12 +189,11 @@ class Http1Outlet(Outlet):
                     hub.join(self)
                     return
                 self.heard = trio.current_time()
-                framed = self.frame(payload)
-                self._count(framed)
-                outbox.write(framed)
+                outbox.write(self._frame_alone(payload))
 
-    def _count(self, framed: bytes) -> None:
-        """Note what is sent to this one alone."""
+    def _frame_alone(self, payload: bytes) -> bytes:
+        """Frame what is sent to nobody else."""
+        return self.frame(payload)
 
     def __len__(self) -> int:
         return 1
@@ -219,13 +213,14 @@ class DeflatedOutlet(Http1Outlet):
         cursor: int,
         body: Deflated,
     ) -> None:
-        super().__init__(connection, hub, selectors, body.coding.within(frame), cursor)
+        broadcast = body.coding.broadcast(frame, (hub, selectors))
+        super().__init__(connection, hub, selectors, broadcast, cursor)
         self._body = body
 
     def deliver(self, framed: bytes, stop: int) -> None:
         super().deliver(framed, stop)
         if self.cursor == stop:  # It was taken.
-            self._body.checksum.add(framed)
+            self._body.hear(framed)
 
-    def _count(self, framed: bytes) -> None:
-        self._body.checksum.add(framed)
+    def _frame_alone(self, payload: bytes) -> bytes:
+        return self._connection.wire.frame(self._body.say(payload))
