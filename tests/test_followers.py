@@ -14,7 +14,7 @@ from support.logs import Log, complaints
 from support.memory_server import serving
 from support.reader import BOTH, Protocol, ask
 from support.sites import follow
-from trio_sse.connection.followers import GroupOutlet
+from trio_sse.connection.group_outlet import GroupOutlet
 from trio_sse.connection.http1_exchange import Http1Outlet
 from trio_sse.event import Event
 from trio_sse.hub import GAP_TYPE, open_hub
