@@ -1,9 +1,7 @@
 """A request that came by ASGI, and its answer: the third `Exchange`, beside HTTP/1.1 and HTTP/2.
 
-Everything that is said goes through one task, `speak`, which awaits the server's `send`; that
-is where a slow client is waited for. What is said comes from a handler, an event at a time, or
-from a hub: a follower is a cursor that is handed what is new while it has nothing to say, and
-otherwise reads the log when it has said the last. So a client holds one batch at most.
+Everything that is said goes through one task, `speak`, and its `Sender`. What is said comes from
+a handler, an event at a time, or from a hub through an `AsgiOutlet`.
 
 ASGI has no word for cutting an answer off. Who returns without having ended it has the server
 close the connection on HTTP/1.1; on HTTP/2 there may be others on it, and Hypercorn (0.18) leaves
@@ -22,22 +20,18 @@ import trio
 
 from ..connection.exchange import HEARTBEAT, Exchange, StreamClosed
 from ..connection.service import Service
-from ..hub import Hub, Outlet, identity
+from ..hub import Hub
 from ..message import Request, Response
+from .outlet import AsgiOutlet
 from .request import Receive, Send
+from .sender import Sender, Stalled, body
 
-__all__ = ["AsgiExchange"]
+__all__ = ["LAST_WORDS_SECONDS", "AsgiExchange"]
 
 logger = logging.getLogger("trio_sse.connection")
 
-BATCH_BYTES = 64 * 1024
-"""What a straggler is sent at a time, as on our own server."""
-
 LAST_WORDS_SECONDS = 1.0
 """How long a server that stops, or that could not say an event, is given for the end of it."""
-
-GONE = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
-"""How a server's `send` may say that the client has left (ASGI HTTP 2.4: OSError)."""
 
 
 class AsgiExchange(Exchange):
@@ -45,17 +39,12 @@ class AsgiExchange(Exchange):
 
     __slots__ = (
         "_aborted",
-        "_emptied",
         "_ending",
         "_handled",
-        "_head",
-        "_news",
         "_outlet",
-        "_send",
-        "_sending",
+        "_sender",
         "_speaking",
         "_unread",
-        "_unsaid",
         "left",
     )
 
@@ -71,36 +60,31 @@ class AsgiExchange(Exchange):
         super().__init__(service, request, headers)
         self.left = False
         """The client is gone: nothing needs to be said any more."""
-        self._send = send
+        self._sender = Sender(send, service.limits.write_timeout)
         self._handled = handled
-        self._head: dict[str, Any] | None = None
-        self._unsaid: list[bytes] = []
-        self._sending = False
         self._aborted = False
         self._ending = False
         """The last of it is being said."""
         self._unread: trio.Event | None = None
-        self._news = trio.Event()
-        self._emptied = trio.Event()
         self._speaking = trio.CancelScope()
         self._outlet: AsgiOutlet | None = None
 
     # -- what answers -------------------------------------------------------------------
 
     def send_head(self, headers: Iterable[tuple[str, str]], opening: bytes) -> None:
-        self._begin(200, headers)
+        self._sender.begin(200, headers)
         if self.request.method != "HEAD":
-            self._unsaid.append(opening)
+            self._sender.add(opening)
 
     async def write(self, payload: bytes) -> None:
         # Before, not after: whoever is cancelled while waiting has sent nothing.
         await trio.lowlevel.checkpoint()
         while not (self.clear or self.left or self.ended):
-            await self._emptied.wait()
+            await self._sender.drained()
         # Who is cancelled just when the wait is over is not told by the wait.
         await trio.lowlevel.checkpoint_if_cancelled()
         self._refuse_if_over()
-        self.say_soon(payload)
+        self._sender.add(payload)
 
     def _refuse_if_over(self) -> None:
         if self.left or self.ended:
@@ -112,9 +96,9 @@ class AsgiExchange(Exchange):
         self.ended = True
         bodiless = response.status in (204, 304)
         length = () if bodiless else (("content-length", str(len(response.body))),)
-        self._begin(response.status, (*response.headers, *length))
+        self._sender.begin(response.status, (*response.headers, *length))
         if not bodiless and self.request.method != "HEAD":
-            self._unsaid.append(response.body)
+            self._sender.add(response.body)
 
     def refuse(self, response: Response) -> None:
         """As `respond`, to a request whose body has not been read: `watch` passes it over.
@@ -137,7 +121,7 @@ class AsgiExchange(Exchange):
         """Say from now on what the hub has."""
         self.following = True
         self._outlet = AsgiOutlet(self, hub, selectors, cursor)
-        self._news.set()
+        self._sender.wake()
 
     def stop_following(self) -> None:
         """Take nothing more from the hub."""
@@ -151,15 +135,15 @@ class AsgiExchange(Exchange):
         if not self.ended:
             self.ended = True
             if self.service.draining:
-                self._unsaid.append(self.service.farewell())
-            self._news.set()
+                self._sender.add(self.service.farewell())
+            self._sender.wake()
 
     def abort(self) -> None:
         self.stop_following()
         self.ended = self._aborted = True
-        self._news.set()
+        self._sender.wake()
 
-    # -- what the application asks --------------------------------------------------------
+    # -- what the application and the hub ask -----------------------------------------------
 
     def stop(self) -> None:
         """End the stream, be it old or the server about to stop. A handler is cancelled first."""
@@ -172,13 +156,12 @@ class AsgiExchange(Exchange):
 
     def say_soon(self, payload: bytes) -> None:
         """Have bytes said after all that waits."""
-        self._unsaid.append(payload)
-        self._news.set()
+        self._sender.add(payload)
 
     @property
     def clear(self) -> bool:
         """True if nothing waits, and nothing is being said."""
-        return not (self._sending or self._unsaid)
+        return self._sender.clear
 
     async def watch(self, receive: Receive) -> None:
         """Wait until the client leaves, and stop everything then."""
@@ -194,10 +177,10 @@ class AsgiExchange(Exchange):
                 await self._speak()
         except trio.Cancelled:
             # The server stops and grants no more time. What can still be said is when to return.
-            if self.opened and not (self.left or self.ended or self._sending):
+            if self.opened and not (self.left or self.ended or self._sender.sending):
                 with trio.CancelScope(shield=True, deadline=_soon()):
-                    await self._say(_body(self.service.farewell()))
-                    await self._say(_body(b"", more=False))
+                    await self._say(body(self.service.farewell()))
+                    await self._say(body(b"", more=False))
             raise
         finally:
             self.stop_following()
@@ -207,32 +190,23 @@ class AsgiExchange(Exchange):
     async def _speak(self) -> None:
         while not self.left:
             self._look_at_the_clock()
-            if self._head is not None:
-                head, self._head = self._head, None
-                await self._say(head)
-            elif payload := self._take():
-                await self._say(_body(payload))
+            if message := self._sender.take() or self._read():
+                await self._say(message)
             elif self.ended:
                 await self._say_end()
                 return
             else:
-                await self._wait()
+                await self._sender.news(self._due())
 
-    def _take(self) -> bytes:
-        if self._unsaid:
-            payload = b"".join(self._unsaid)
-            self._unsaid.clear()
-            return payload
-        return self._outlet.read() if self._outlet is not None else b""
+    def _read(self) -> dict[str, Any] | None:
+        payload = self._outlet.read() if self._outlet is not None else b""
+        return body(payload) if payload else None
 
-    async def _wait(self) -> None:
-        """Wait for something to say, or until the stream needs looking after."""
-        due = inf
-        if self.opened and not self.ended:
-            due = min(self.heard + self.service.limits.heartbeat, self.expires or inf)
-        self._news = trio.Event()
-        with trio.move_on_at(due):
-            await self._news.wait()
+    def _due(self) -> float:
+        """Return when the stream needs looking after."""
+        if not self.opened or self.ended:
+            return inf
+        return min(self.heard + self.service.limits.heartbeat, self.expires or inf)
 
     def _look_at_the_clock(self) -> None:
         """End the stream if it is old enough; send a heartbeat if it was silent."""
@@ -242,30 +216,23 @@ class AsgiExchange(Exchange):
         if self.expires is not None and now >= self.expires:
             self.expires = None
             self.stop()
-        elif now - self.heard >= self.service.limits.heartbeat and not self._unsaid:
-            self._unsaid.append(HEARTBEAT)
+        elif now - self.heard >= self.service.limits.heartbeat and self._sender.empty:
+            self._sender.add(HEARTBEAT)
 
     async def _say(self, message: dict[str, Any]) -> None:
-        limit = self.service.limits.write_timeout
-        self._sending = True
-        with trio.move_on_after(limit) as timer:
-            try:
-                await self._send(message)
-            except GONE:
+        try:
+            if not await self._sender.say(message):
                 self._leave()
-        if timer.cancelled_caught:
-            logger.debug("%s: took nothing for %g s", self.request.peer, limit)
+        except Stalled as error:
+            logger.debug("%s: %s", self.request.peer, error)
             self.service.counters.dropped += 1
             # What came of the message nobody knows, so nothing may follow it.
-            self._unsaid.clear()
+            self._sender.drop()
             self._handled = False
             self.abort()
             self.scope.cancel()
-        self._sending = False
+            self._sender.release()
         self.heard = trio.current_time()
-        if self.clear:
-            self._emptied.set()
-            self._emptied = trio.Event()
 
     async def _say_end(self) -> None:
         if self._unread is not None:
@@ -276,7 +243,7 @@ class AsgiExchange(Exchange):
         if self._aborted and self.request.protocol in ("HTTP/1.0", "HTTP/1.1"):
             return
         with trio.move_on_after(LAST_WORDS_SECONDS if self._aborted else inf):
-            await self._say(_body(b"", more=False))
+            await self._say(body(b"", more=False))
 
     def _leave(self) -> None:
         self.left = True
@@ -287,56 +254,7 @@ class AsgiExchange(Exchange):
             self._speaking.deadline = _soon()
         else:
             self._speaking.cancel()
-        self._emptied.set()
-
-    def _begin(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        # Names in lower case (ASGI HTTP, "Response Start"). The server adds Date and framing.
-        fields = [(name.lower().encode(), value.encode()) for name, value in headers]
-        self._head = {"type": "http.response.start", "status": status, "headers": fields}
-        self._news.set()
-
-
-class AsgiOutlet(Outlet):
-    """One follower: handed what is new while its exchange is clear, else a reader of the log."""
-
-    __slots__ = ("_exchange", "_hub")
-
-    def __init__(
-        self, exchange: AsgiExchange, hub: Hub, selectors: frozenset[str], cursor: int
-    ) -> None:
-        super().__init__(selectors, identity, cursor)
-        self._exchange = exchange
-        self._hub = hub
-
-    def stop(self) -> None:
-        """Receive no more."""
-        self._hub.leave(self)
-
-    def read(self) -> bytes:
-        """Return what comes next in the log; at its head nothing, and from then on be live."""
-        if self.audience is not None:
-            return b""
-        payload, self.cursor = self._hub.read(self.selectors, self.cursor, max_bytes=BATCH_BYTES)
-        if not payload:
-            self._hub.join(self)
-        return payload
-
-    def deliver(self, framed: bytes, stop: int) -> None:
-        if self._exchange.clear:
-            self.cursor = stop
-            self._exchange.say_soon(framed)
-        else:
-            self._hub.leave(self)  # Its exchange reads on when it has said what it has.
-
-    def cut_off(self) -> None:
-        self._exchange.abort()
-
-    def __len__(self) -> int:
-        return 1
-
-
-def _body(payload: bytes, *, more: bool = True) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": payload, "more_body": more}
+        self._sender.release()
 
 
 def _soon() -> float:
