@@ -69,6 +69,12 @@ class Block(bytes):
         block.first, block.second, block.length = checksum & 0xFFFF, checksum >> 16, len(plain)
         return block
 
+    def within(self, frame: Frame) -> Block:
+        """Return the same, framed."""
+        block = Block(frame(self))
+        block.first, block.second, block.length = self.first, self.second, self.length
+        return block
+
 
 class Checksum:
     """Adler-32 of everything said so far, to one stream or to several that are sent the same."""
@@ -135,7 +141,7 @@ class Broadcast:
 
     def __call__(self, payload: bytes) -> Block:
         """Return the next piece."""
-        block = Block.of(self._frame(self._coding.encode(payload)), payload)
+        block = self._coding.encode(payload).within(self._frame)
         last, following = self._checksum, Checksum()
         following.first, following.second, following.length = last.first, last.second, last.length
         following.add(block)
