@@ -38,6 +38,13 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 class ChildFailed(Exception):
     """A child ended, or did not answer in time; the text has its last words."""
 
+    def __init__(self, text: str, what: str = "", last: str = "") -> None:
+        super().__init__(text)
+        self.what = what or text
+        """The same without its command."""
+        self.last = last
+        """The last line that it wrote."""
+
 
 class Process:
     """A process and its group. Ends with the `with` block, whatever happens."""
@@ -125,7 +132,8 @@ class Process:
     def failure(self, what: str) -> ChildFailed:
         """Return what to raise about it, with its last words."""
         words = self.said().decode(errors="replace").strip()[-2000:]
-        return ChildFailed(f"{' '.join(self._argv)[:120]} {what}\n{words}")
+        last = words.splitlines()[-1].strip() if words else ""
+        return ChildFailed(f"{' '.join(self._argv)[:120]} {what}\n{words}", what, last)
 
     def said(self, offset: int = 0) -> bytes:
         """Return what it has written to its log, its standard error, from an offset on."""

@@ -1,4 +1,4 @@
-"""Scenarios of the load tests as they run: real servers, and something in place of Locust."""
+"""Scenarios of the load tests as they run: real servers; Locust, or something in its place."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 from loadtests.report.runs import read  # noqa: E402
 from loadtests.scenarios import preflight  # noqa: E402
 from loadtests.scenarios.__main__ import main  # noqa: E402
+from loadtests.scenarios.clients import LOCUST  # noqa: E402
 from loadtests.scenarios.load import Load  # noqa: E402
 from loadtests.scenarios.servers import hub  # noqa: E402
 
@@ -156,17 +157,43 @@ def test_servers_speak_tls_with_a_certificate_of_their_own(server: str, tmp_path
         assert answers(running.url)
 
 
+# -- with Locust -------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(180)
+def test_a_small_scenario_from_start_to_end(tmp_path: Path) -> None:
+    asked = ["smoke", "--users=20", "--duration=1", "--tls", f"--output={tmp_path / 'run'}"]
+    assert main(asked) == 0
+    variants = read(tmp_path / "run").variants
+    assert [variant.name for variant in variants] == [
+        "trio-sse, HTTP/1.1, TLS",
+        "trio-sse, HTTP/2, TLS",
+    ]
+    for variant in variants:
+        assert variant.ok
+        assert variant.measured["connected"] == 20
+        assert variant.deliveries == variant.expected >= 20
+        assert (variant.cpu_a_delivery or 0) > 0
+        assert len(variant.samples) >= 3
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Every client received every event, once and in order" in page
+
+
 # -- nothing stays behind ----------------------------------------------------------------
 
 
+PROGRAM = """
+import sys
+from pathlib import Path
+from loadtests.scenarios.__main__ import main
+sys.exit(main(sys.argv[2].split(), results=Path(sys.argv[1]), locust=sys.argv[3:]))
+"""
+
+
 @contextlib.contextmanager
-def at_work(results: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process of its own, while its Locust measures and does not end."""
-    program = (
-        "import sys; from pathlib import Path; from loadtests.scenarios.__main__ import main; "
-        "sys.exit(main(['h1', '--users=20000'], results=Path(sys.argv[1]), locust=sys.argv[2:]))"
-    )
-    argv = [sys.executable, "-c", program, str(results), *PRETENDED, "--pretend=stay"]
+def at_work(results: Path, *locust: str, asked: str) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, from when its Locust measures on."""
+    argv = [sys.executable, "-c", PROGRAM, str(results), asked, *locust]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -179,18 +206,18 @@ def at_work(results: Path) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-def started_by(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def started_by(process: subprocess.Popen[str], *, hubs: int) -> list[psutil.Process]:
     found = psutil.Process(process.pid).children(recursive=True)
     commands = [" ".join(child.cmdline()) for child in found]
-    assert sum("trio_sse serve" in command for command in commands) == 2
-    assert any("pretended_locust" in command for command in commands)
+    assert sum("trio_sse serve" in command for command in commands) == hubs
+    assert any("locust" in command for command in commands)
     return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_when_it_is_stopped_nothing_is_left_running(tmp_path: Path, number: int) -> None:
-    with at_work(tmp_path) as process:
-        children = started_by(process)
+    with at_work(tmp_path, *PRETENDED, "--pretend=stay", asked="h1 --users=20000") as process:
+        children = started_by(process, hubs=2)
         process.send_signal(number)
         assert process.wait(PATIENCE) == 130
         _, alive = psutil.wait_procs(children, timeout=PATIENCE)
@@ -199,8 +226,21 @@ def test_when_it_is_stopped_nothing_is_left_running(tmp_path: Path, number: int)
 
 
 def test_when_it_is_killed_the_kernel_ends_what_it_started(tmp_path: Path) -> None:
-    with at_work(tmp_path) as process:
-        children = started_by(process)
+    with at_work(tmp_path, *PRETENDED, "--pretend=stay", asked="h1 --users=20000") as process:
+        children = started_by(process, hubs=2)
         process.kill()
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+        assert alive == []
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_of_locust_too_nothing_is_left_running(tmp_path: Path, number: int) -> None:
+    with at_work(tmp_path, *LOCUST, asked="smoke --users=20 --duration=600") as process:
+        children = started_by(process, hubs=1)
+        # Locust's master, its worker, and the publisher.
+        assert len(children) >= 4
+        process.send_signal(number)
+        process.wait(PATIENCE)
         _, alive = psutil.wait_procs(children, timeout=PATIENCE)
         assert alive == []

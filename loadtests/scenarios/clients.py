@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from .. import ROOT
+from ..listening import free_port
 from ..processes import Process
 from .load import Load
 
-__all__ = ["LOCUST", "Clients"]
+__all__ = ["FAILED", "FOUND_WRONG", "LOCUST", "Clients"]
 
 LOCUST = (sys.executable, "-m", "locust")
 
 SAID = b"sse: "
+
+FAILED = "FAILED: "
+"""How lines begin that say why it ends with FOUND_WRONG."""
 
 MEASURING = re.compile(r"measuring from ([\d.]+) for ([\d.]+)")
 
@@ -54,6 +58,7 @@ class Clients(Process):
             [
                 *locust,
                 f"--locustfile={locustfile}",
+                *_master(free_port()),
                 *(("--headless", "--only-summary") if port is None else _pages(port)),
                 *load.arguments(hubs, processes, self._output if port is None else None),
                 *more,
@@ -64,6 +69,8 @@ class Clients(Process):
         self._read = 0
         self.measuring_since: float | None = None
         """When measuring began, once it has."""
+        self.told: list[str] = []
+        """All that it has said of how far it is."""
 
     def news(self) -> list[str]:
         """Return what it has said of how far it is, since it was asked last."""
@@ -74,6 +81,7 @@ class Clients(Process):
             for line in whole.splitlines()
             if line.startswith(SAID)
         ]
+        self.told += told
         for words in told:
             if began := MEASURING.fullmatch(words):
                 self.measuring_since = float(began[1])
@@ -86,6 +94,11 @@ class Clients(Process):
         except (OSError, ValueError):
             return None
         return written
+
+
+def _master(port: int) -> tuple[str, str, str]:
+    # Not Locust's own port, on all addresses: there may be another Locust at work here.
+    return "--master-bind-host=127.0.0.1", f"--master-bind-port={port}", f"--master-port={port}"
 
 
 def _pages(port: int) -> tuple[str, str]:

@@ -48,7 +48,7 @@ def write(
         "date": date,
         "machine": {name: value for name, value in machine.items() if name != "command"},
         "warnings": [*warnings, *_warnings(outcomes)],
-        "variants": [_entry(outcome) for outcome in outcomes],
+        "variants": [outcome.manifest for outcome in outcomes],
     }
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
@@ -57,23 +57,6 @@ def write(
     content = gzip.compress(json.dumps(raw, separators=(",", ":")).encode(), mtime=0)
     (folder / "raw.json.gz").write_bytes(content)
     return folder
-
-
-def _entry(outcome: Outcome) -> dict[str, Any]:
-    variant, load = outcome.variant, outcome.variant.load
-    processes = {"server_processes": outcome.servers, "client_processes": outcome.clients}
-    return {
-        "name": variant.name,
-        "server": variant.server,
-        "protocol": load.protocol,
-        "tls": load.tls,
-        "users": load.users,
-        "rate": load.rate,
-        "settings": load.settings() | processes,
-        "ok": outcome.skipped is None and not outcome.problems and outcome.raw is not None,
-        "problems": outcome.problems,
-        "skipped": outcome.skipped,
-    }
 
 
 def _warnings(outcomes: Sequence[Outcome]) -> list[str]:

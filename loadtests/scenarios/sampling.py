@@ -80,9 +80,12 @@ def costs(load: Load, measured: dict[str, Any], samples: Sequence[Sample]) -> di
         found["cpu_us_per_delivery"] = used * 1e6 / deliveries
     if connected:
         before, full = samples[0], _at(samples, end if load.ramp else begin)
-        found["rss_per_subscriber"] = (full[2] - before[2]) / connected
-        kernel = full[3] + full[4] - before[3] - before[4]
-        found["kernel_per_subscriber"] = kernel / connected
+        resident, kernel = full[2] - before[2], full[3] + full[4] - before[3] - before[4]
+        # Few clients take less than what others let go of meanwhile.
+        if resident > 0:
+            found["rss_per_subscriber"] = resident / connected
+        if kernel > 0:
+            found["kernel_per_subscriber"] = kernel / connected
     return found
 
 

@@ -6,6 +6,7 @@ Raises nothing for a variant that fails: that is an outcome. What it starts ends
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +16,9 @@ from typing import Any
 
 from ..bench.figures import CannotMeasure
 from ..processes import ChildFailed
-from .clients import FOUND_WRONG, LOCUST, Clients
+from ..report import runs
+from ..report.judging import failures
+from .clients import FAILED, FOUND_WRONG, LOCUST, Clients
 from .preflight import Facts, Impossible, plan
 from .sampling import FOREIGN, Sampler, costs
 from .servers import Hub, hub
@@ -24,6 +27,9 @@ from .table import Variant
 __all__ = ["Outcome", "Place", "run"]
 
 SECOND = 1.0
+
+BROKEN = re.compile(r"broken off|stopped before")
+"""How Locust says why it has not written what it measured."""
 
 LAST_WORDS_SECONDS = 10.0
 """In which Locust ends that was asked to, and writes what it has measured so far."""
@@ -58,6 +64,24 @@ class Outcome:
     servers: int = 0
     clients: int = 0
 
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The entry of the manifest."""
+        load = self.variant.load
+        processes = {"server_processes": self.servers, "client_processes": self.clients}
+        return {
+            "name": self.variant.name,
+            "server": self.variant.server,
+            "protocol": load.protocol,
+            "tls": load.tls,
+            "users": load.users,
+            "rate": load.rate,
+            "settings": load.settings() | processes,
+            "ok": self.skipped is None and not self.problems and self.raw is not None,
+            "problems": self.problems,
+            "skipped": self.skipped,
+        }
+
 
 def run(variant: Variant, place: Place) -> Outcome:
     """Measure it. Blocks until that is done, and for a time that has an end."""
@@ -73,8 +97,15 @@ def run(variant: Variant, place: Place) -> Outcome:
     except (CannotMeasure, Impossible) as reason:
         outcome.skipped = str(reason)
     except ChildFailed as failure:
-        outcome.problems.append(str(failure))
+        place.tell(str(failure))
+        outcome.problems.append(_sentence("A server or Locust", failure))
     return outcome
+
+
+def _sentence(who: str, failure: ChildFailed) -> str:
+    """Return what reports say of a failure: no paths, and no more than its last word."""
+    last = f"; it said: {failure.last}" if failure.last else ""
+    return f"{who} {failure.what}{last}."
 
 
 class _Trial:
@@ -119,14 +150,31 @@ class _Trial:
         self._sampler.take()
         self._show()
         measured = self._clients.measured()
+        ended = "was stopped" if code is None else f"ended with {code}"
         if measured is None:
-            words = "was stopped" if code is None else f"ended with {code}"
-            failure = self._clients.failure(f"{words}, and has not written what it measured")
-            self._outcome.problems.append(str(failure))
+            self._fail(f"{ended}, and has not written what it measured")
             return
         if code not in (0, FOUND_WRONG) and not self._outcome.problems:
-            self._outcome.problems.append(str(self._clients.failure(f"ended with {code}")))
+            self._fail(ended)
         self._write(measured)
+        if code == FOUND_WRONG:
+            self._explain()
+
+    def _fail(self, what: str) -> None:
+        """Locust has failed, by itself or because a server did."""
+        failure = self._clients.failure(what)
+        self._place.tell(str(failure))
+        # Worth more than the last line of its log, which says that it shuts down.
+        failure.last = next(filter(BROKEN.match, self._clients.told), failure.last)
+        self._outcome.problems.append(_sentence("Locust", failure))
+
+    def _explain(self) -> None:
+        """Locust found something wrong: let it say what, unless reports see that in the figures."""
+        found = [words for words in self._clients.told if words.startswith(FAILED)]
+        if not failures(runs.Variant(self._outcome.manifest, self._outcome.raw)):
+            self._outcome.problems += [words.removeprefix(FAILED) for words in found] or [
+                "Locust ended with 1, and has not said why"
+            ]
 
     def _watch(self) -> int | None:
         """Return Locust's exit code, None if it had to be stopped."""
@@ -143,12 +191,12 @@ class _Trial:
                 for each in self._hubs:
                     each.check()
                 self._restart_if_due()
-                if time.monotonic() > deadline and self._place.pages is None:
-                    raise ChildFailed(
-                        f"Locust was not done after {self._load.patience:.0f} s, and was stopped."
-                    )
             except ChildFailed as failure:
-                self._outcome.problems.append(str(failure))
+                self._place.tell(str(failure))
+                self._outcome.problems.append(_sentence("A server", failure))
+                self._clients.stop(LAST_WORDS_SECONDS)
+                return None
+            if time.monotonic() > deadline and self._place.pages is None:
                 self._clients.stop(LAST_WORDS_SECONDS)
                 return None
 
