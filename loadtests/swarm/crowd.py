@@ -244,7 +244,7 @@ class Crowd(Loop):
         us = (kernel - client.dialled) // 1000
         if client.joined is not None:
             self.reconnects += len(places)
-        if not connection.reopened:
+        elif not connection.reopened:
             self.receipts.opened(client, len(places), us)
         for place in places:
             recovery = client.recovering.get(place)

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .bins import FINE, LONGEST, Bins, index
+from .bins import FINE, LONGEST, Bins
 from .client import Client
 from .findings import Fault, Offence, Position, Received
 
@@ -38,7 +38,7 @@ KERNEL, APPLICATION, CONNECT, FIRST_EVENT, RECOVERY = (
 class _Tally:
     """The receipts of one event."""
 
-    __slots__ = ("bins", "clients", "due", "first", "last", "last_application")
+    __slots__ = ("bins", "clients", "counts", "due", "first", "last", "last_application")
 
     def __init__(self, due: int) -> None:
         self.due = due
@@ -47,6 +47,7 @@ class _Tally:
         self.last = 0
         self.last_application = 0
         self.bins = Bins(EVENT_BITS)
+        self.counts = self.bins.counts
 
 
 class Receipts:
@@ -85,7 +86,9 @@ class Receipts:
         """
         self._begin, self._end = begin, end
         self._tallies: dict[int, _Tally] = {}
-        self._kernel, self._application = Bins(), Bins()
+        self._kernel_bins, self._application_bins = Bins(), Bins()
+        self._kernel = self._kernel_bins.counts
+        self._application = self._application_bins.counts
         self._forgiven: Counter[int] = Counter()
         self._reads = self._piled_reads = self._bytes = self._unclaimed = 0
 
@@ -146,9 +149,10 @@ class Receipts:
         """Count one event; tell whether it is measured."""
         due = self._dues[number]
         us, application = (kernel - due) // 1000, (now - due) // 1000
-        # A publisher whose clock is ahead would make them negative.
-        us = min(us, LONGEST) if us > 0 else 0
-        application = min(application, LONGEST) if application > 0 else 0
+        if not 0 <= us <= application <= LONGEST:
+            # A publisher's clock that is ahead, or a time set back.
+            application = min(max(application, 0), LONGEST)
+            us = min(max(us, 0), application)
         self._taken_kernel[us // 1000] += streams
         self._taken_application[application // 1000] += streams
         tally = self._tallies.get(number)
@@ -161,9 +165,15 @@ class Receipts:
             tally.last = us
         if application > tally.last_application:
             tally.last_application = application
-        tally.bins.counts[index(us, EVENT_BITS)] += streams
-        self._kernel.counts[index(us, FINE)] += streams
-        self._application.counts[index(application, FINE)] += streams
+        # `bins.index`, without the calls.
+        shift = us.bit_length() - EVENT_BITS
+        tally.counts[us if shift <= 0 else (shift << EVENT_BITS - 1) + (us >> shift)] += streams
+        shift = us.bit_length() - FINE
+        self._kernel[us if shift <= 0 else (shift << FINE - 1) + (us >> shift)] += streams
+        shift = application.bit_length() - FINE
+        self._application[
+            application if shift <= 0 else (shift << FINE - 1) + (application >> shift)
+        ] += streams
         return True
 
     def _claim(self, measured: bool, piled: bool) -> None:
@@ -275,8 +285,8 @@ class Receipts:
             "bytes": self._bytes,
             "faults": {fault: number for fault, number in self.faults.items() if number},
             "examples": list(self.examples),
-            "kernel": self._kernel.filled(),
-            "application": self._application.filled(),
+            "kernel": self._kernel_bins.filled(),
+            "application": self._application_bins.filled(),
             "connect": self._durations[CONNECT].filled(),
             "first_event": self._durations[FIRST_EVENT].filled(),
             "recovery": self._durations[RECOVERY].filled(),
