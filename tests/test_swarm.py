@@ -5,83 +5,34 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from impostor import PROTOCOLS, ROOT, STREAMS, Impostor, Protocol, event, on_the_wire
 from running import Running
 
-ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
-from loadtests import payload  # noqa: E402
-from loadtests.swarm.events import EventReader  # noqa: E402
-from loadtests.swarm.findings import Parser, Position, Received  # noqa: E402
-from loadtests.swarm.http1 import Http1Parser  # noqa: E402
-from loadtests.swarm.http2 import Http2Parser, frame  # noqa: E402
-from loadtests.swarm.tape import Tape  # noqa: E402
-from loadtests.swarm.windows import Windows  # noqa: E402
-
-Protocol = Literal["http1", "http2"]
-PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+from loadtests.swarm.events import EventReader
+from loadtests.swarm.findings import Parser, Position, Received
+from loadtests.swarm.http1 import Http1Parser
+from loadtests.swarm.http2 import Http2Parser, frame
+from loadtests.swarm.tape import Tape
+from loadtests.swarm.windows import Windows
 
 CONNECTIONS = 3
-STREAMS = {"http1": 1, "http2": 2}
 LAST = 6
 """Number of the last event."""
 
-
-def event(number: int, topic: str = "a") -> bytes:
-    """An event as a server encodes it."""
-    return f"id: x.{number}\ndata: {payload.make(topic, number)}\n\n".encode()
-
-
 EVENTS = [event(number) for number in range(1, LAST + 1)]
-
-
-def on_the_wire(protocol: Protocol, content: bytes) -> bytes:
-    """What one connection is sent in order that each of its streams receives this."""
-    if protocol == "http1":
-        return b"%x\r\n%b\r\n" % (len(content), content)
-    return b"".join(frame(0, 0, 2 * n + 1, content) for n in range(STREAMS[protocol]))
-
-
-class Impostor:
-    """A server that sends what the test tells it to, right or wrong."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self._protocol = protocol
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(20)
-        self.port: int = self._listener.getsockname()[1]
-        self.clients: list[socket.socket] = []
-
-    def greet(self) -> None:
-        """Take all connections and open their streams."""
-        for _ in range(CONNECTIONS):
-            client, _ = self._listener.accept()
-            client.settimeout(20)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client.recv(65_536)
-            if self._protocol == "http1":
-                client.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            else:
-                client.sendall(frame(4, 0, 0, b""))
-                for n in range(STREAMS["http2"]):
-                    client.sendall(frame(1, 4, 2 * n + 1, b"\x88"))
-            self.clients.append(client)
-
-    def close(self) -> None:
-        for each in (self._listener, *self.clients):
-            each.close()
 
 
 class Told(Running):
@@ -112,17 +63,16 @@ class Told(Running):
 @contextmanager
 def crowd(protocol: Protocol) -> Iterator[tuple[Impostor, Told]]:
     """An impostor and the connections to it, all streams open."""
-    impostor = Impostor(protocol)
-    try:
-        with Told(port=impostor.port, protocol=protocol, streams=STREAMS[protocol]) as swarm:
-            connected = swarm.order("connect", connections=CONNECTIONS)
-            impostor.greet()
-            assert swarm.answer(connected)["opened"] == CONNECTIONS * STREAMS[protocol]
-            yield impostor, swarm
-            swarm.end_input()
-            assert swarm.finish() == 0
-    finally:
-        impostor.close()
+    with (
+        Impostor(protocol) as impostor,
+        Told(port=impostor.port, protocol=protocol, streams=STREAMS[protocol]) as swarm,
+    ):
+        connected = swarm.order("connect", connections=CONNECTIONS)
+        impostor.greet(CONNECTIONS)
+        assert swarm.answer(connected)["opened"] == CONNECTIONS * STREAMS[protocol]
+        yield impostor, swarm
+        swarm.end_input()
+        assert swarm.finish() == 0
 
 
 def faults_of(protocol: Protocol, victim: int, content: Iterable[bytes]) -> dict[str, int]:
@@ -248,15 +198,11 @@ def test_a_connection_that_is_cut_is_caught(protocol: Protocol) -> None:
 
 
 def test_a_refusal_is_caught() -> None:
-    impostor = Impostor("http1")
-    with Told(port=impostor.port) as swarm:
+    with Impostor("http1") as impostor, Told(port=impostor.port) as swarm:
         connected = swarm.order("connect", connections=1)
-        client, _ = impostor._listener.accept()
-        impostor.clients.append(client)
-        client.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        impostor.take().sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
         assert swarm.answer(connected)["opened"] == 0
         assert swarm.ask("report")["faults"] == {"refused": 1}
-    impostor.close()
 
 
 # -- compressed -------------------------------------------------------------------------

@@ -84,6 +84,10 @@ class Loop:
             del self.stalled[connection.fd]
             self._epoll.register(connection.fd, EPOLLIN)
 
+    def shut(self) -> None:
+        """Let go of the epoll, when there are no connections any more."""
+        self._epoll.close()
+
     # -- what connections tell ----------------------------------------------------------
 
     def watch(self, connection: Connection, events: int) -> None:
