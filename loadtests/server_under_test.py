@@ -137,6 +137,16 @@ def _routes(hub: Hub) -> Routes:
     def events(request: Request) -> Response | Follow:
         return Follow(hub, tuple(request.query_all("topic")), request.last_event_id)
 
+    @routes.post("/publish")
+    def publish(request: Request) -> Response:
+        for topic in request.query_all("topic"):
+            hub.publish(topic, Event(request.body.decode()))
+        return Response(204)
+
+    @routes.get("/")
+    def page(request: Request) -> Response:
+        return Response.text(200, "A page.")
+
     return routes
 
 

@@ -104,6 +104,10 @@ FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
         "futile_streams",
         lambda: requests(HEADER_BLOCK, lambda stream_id: b""),
     ),
+    "requests with a thousand cookie crumbs each": (
+        "header_fields",
+        lambda: requests(HEADER_BLOCK + b"\x60\x01a" * 800, lambda stream_id: b""),
+    ),
     "RST_STREAM of what is gone": (
         "futile_streams",
         lambda: again(raw(RST_STREAM, 0, 1, CANCEL), first=FOLLOW),
@@ -214,6 +218,16 @@ def test_who_returns_each_byte_of_many_small_events_at_once_may_do_so_for_ever()
             (opened,) = client.server.receive(update)
             assert not isinstance(opened, Gone)
     assert all(map(client.server.is_open, streams))
+
+
+def test_who_has_all_the_cookies_that_a_browser_keeps_may_ask_as_others_do() -> None:
+    peer = Peer()
+    block = HEADER_BLOCK + b"\x60\x01a" * 180
+    for stream_id in range(1, 401, 2):
+        head = raw(HEADERS, END_HEADERS | END_STREAM, stream_id, block)
+        (asked,) = peer.say(head)
+        assert isinstance(asked, Asked)
+        peer.server.end(stream_id)
 
 
 def test_an_upload_of_whole_frames_costs_nothing() -> None:

@@ -44,6 +44,12 @@ PAID_BY_BYTES = 4
 """So many bytes sent allow one WINDOW_UPDATE more. A client that returns what it got at once
 sends two for each event, and the shortest event is 9 bytes (`data: x` and two line ends)."""
 
+FREE_FIELDS = 100
+FIELDS_A_TOKEN = 20
+"""Fields of a request beyond the free ones. HPACK reads each in 20 µs, and a byte can stand for
+one: a request within the limits may have a thousand. Apache allows 100; a browser with all the
+180 cookies that it keeps for a site may split them into as many fields (RFC 9113, 8.2.3)."""
+
 
 class Allowance:
     """A token bucket, filled anew when it is empty.
@@ -117,6 +123,13 @@ class Budget:
         if self._futile.spend(1, now):
             return None
         return Excess("futile_streams", "too many streams that were taken back, broken or refused")
+
+    def fields(self, count: int, now: float) -> Excess | None:
+        """Pay for the fields of a request."""
+        cost = (count - FREE_FIELDS) // FIELDS_A_TOKEN
+        if cost <= 0 or self._control.spend(cost, now):
+            return None
+        return Excess("header_fields", "too many requests with too many fields")
 
     def window_update(self, now: float, sent: int) -> Excess | None:
         """Pay for a WINDOW_UPDATE; `sent` counts all bytes of DATA that the client was sent."""

@@ -196,6 +196,9 @@ class Http2(Http2Answers):
 
     def _asked(self, event: RequestReceived) -> Happening | None:
         stream_id = event.stream_id
+        self._excess = self._budget.fields(len(event.headers), self._now)
+        if self._excess is not None:
+            return None
         if self._draining or self.stream_count >= self._limits.max_streams_per_connection:
             # The client may safely ask again, here or elsewhere (RFC 9113, 8.7).
             self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)

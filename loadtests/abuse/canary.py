@@ -1,0 +1,169 @@
+"""A well-behaved client of a server that others attack: a process of its own.
+
+    python -m loadtests.abuse.canary PORT
+
+It follows a topic over HTTP/1.1, publishes to it, and opens another stream every 50 ms. It takes
+orders as the other children do: `report` answers what it has seen since the last one, once the
+event that it publishes then has come. It ends with its standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import trio
+
+from .. import payload
+
+__all__ = ["main"]
+
+OPENING_SECONDS = 0.05
+PUBLISHING_SECONDS = 0.1
+PATIENCE = 10.0
+"""After so many seconds a stream that does not open has failed."""
+
+Order = dict[str, Any]
+
+
+class Canary:
+    """What it does, and what it has seen since the last report."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._published = 0
+        self._heard = 0
+        self._opened: list[float] = []
+        self._delays: list[float] = []
+        self._faults: Counter[str] = Counter()
+        self._arrival = trio.Event()
+        self._publishing = trio.Lock()
+        self._publisher: trio.SocketStream | None = None
+
+    async def follow(self, task_status: trio.TaskStatus[None]) -> None:
+        """Listen to all that is published."""
+        stream = await self._ask("/events?topic=a")
+        unread = b""
+        async for data in stream:
+            *lines, unread = (unread + data).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data: "):
+                    self._take(line[6:])
+                elif line.startswith(b":"):
+                    task_status.started()
+        self._faults["its stream ended"] += 1
+
+    async def open_streams(self) -> None:
+        """Open a stream every 50 ms, and be gone once it has begun."""
+        due = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            while True:
+                due += OPENING_SECONDS
+                await trio.sleep_until(due)
+                nursery.start_soon(self._open)
+
+    async def publish(self) -> None:
+        """Publish an event now and then."""
+        while True:
+            await trio.sleep(PUBLISHING_SECONDS)
+            await self._publish()
+
+    async def report(self) -> Order:
+        """Return what was seen, and forget it."""
+        await self._publish()
+        with trio.move_on_after(PATIENCE):
+            while self._heard < self._published:
+                self._arrival = trio.Event()
+                await self._arrival.wait()
+        self._faults["events lost"] += self._published - self._heard
+        found = {
+            "opened": _spread(self._opened),
+            "delays": _spread(self._delays),
+            "faults": {fault: count for fault, count in self._faults.items() if count},
+        }
+        self._opened, self._delays, self._faults = [], [], Counter()
+        return found
+
+    async def _open(self) -> None:
+        began = trio.current_time()
+        with trio.move_on_after(PATIENCE) as patience:
+            try:
+                stream = await self._ask("/events?topic=nobody")
+                async with stream:
+                    received = b""
+                    while b":\n" not in received:
+                        data = await stream.receive_some()
+                        if not data:
+                            raise trio.BrokenResourceError
+                        received += data
+            except (OSError, trio.BrokenResourceError):
+                self._faults["streams not opened"] += 1
+        if patience.cancelled_caught:
+            self._faults["streams not opened in time"] += 1
+        self._opened.append(trio.current_time() - began)
+
+    async def _ask(self, target: str) -> trio.SocketStream:
+        stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+        await stream.send_all(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return stream
+
+    async def _publish(self) -> None:
+        async with self._publishing:
+            try:
+                await self._post(payload.make("a", self._published + 1).encode())
+            except (OSError, trio.BrokenResourceError, trio.TooSlowError):
+                self._faults["events not taken"] += 1
+                self._publisher = None
+            else:
+                self._published += 1
+
+    async def _post(self, body: bytes) -> None:
+        if self._publisher is None:
+            self._publisher = await trio.open_tcp_stream("127.0.0.1", self._port)
+        head = f"POST /publish?topic=a HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+        await self._publisher.send_all(head.encode() + body)
+        with trio.fail_after(PATIENCE):
+            if not await self._publisher.receive_some():
+                raise trio.BrokenResourceError
+
+    def _take(self, data: bytes) -> None:
+        said = payload.read(data)
+        if said is None:
+            self._faults["events damaged"] += 1
+        elif said.number != self._heard + 1:
+            self._faults["events out of order"] += 1
+        else:
+            self._delays.append((time.monotonic_ns() - said.published) / 1e9)
+        self._heard = max(self._heard, said.number if said else 0)
+        self._arrival.set()
+
+
+def _spread(seconds: Sequence[float]) -> Order:
+    found = sorted(seconds) or [0.0]
+    return {"count": len(seconds), "p99": found[len(found) * 99 // 100], "worst": found[-1]}
+
+
+async def main(port: int) -> None:
+    """Watch until standard input ends."""
+    canary = Canary(port)
+    async with trio.lowlevel.FdStream(os.dup(0)) as orders, trio.open_nursery() as nursery:
+        await nursery.start(canary.follow)
+        nursery.start_soon(canary.open_streams)
+        nursery.start_soon(canary.publish)
+        print(json.dumps({"watching": port}), flush=True)
+        unread = b""
+        async for data in orders:
+            *lines, unread = (unread + data).split(b"\n")
+            for line in lines:
+                answer = await canary.report()
+                print(json.dumps({"ticket": json.loads(line)["ticket"]} | answer), flush=True)
+        nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    trio.run(main, int(sys.argv[1]))

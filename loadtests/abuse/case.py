@@ -1,0 +1,32 @@
+"""One line of the table: an attack, what it is known by, and what our server must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .attack import Attack
+
+__all__ = ["Case", "Protocol"]
+
+Protocol = Literal["HTTP/2", "HTTP/1.1", "TLS"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An attack."""
+
+    name: str
+    reference: str
+    """The RFC's section or the CVE."""
+    attack: Callable[[Attack], None] = field(repr=False)
+    ends: tuple[str, ...]
+    """How our server may end a connection of it."""
+    offence: str | None = None
+    """What it is counted as in the statistics, if it is."""
+    protocol: Protocol = "HTTP/2"
+    waits: bool = False
+    """It ends when the server's patience does."""
+    pieces: Callable[[], Iterator[bytes]] = field(default=lambda: iter(()), repr=False)
+    """What it says, if that is all there is to it."""

@@ -1,0 +1,9 @@
+"""All attacks, in the order of the table."""
+
+from __future__ import annotations
+
+from . import http1, http2, tls
+
+__all__ = ["CASES"]
+
+CASES = (*http2.CASES, *http1.CASES, *tls.CASES)

@@ -1,0 +1,327 @@
+"""What an attacker says over HTTP/2: one case a line of the table.
+
+Frames that are in order are hyperframe's; those that are not are made byte by byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain, count, repeat
+
+from hpack import Encoder
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from .attack import Attack
+from .case import Case
+
+__all__ = ["CASES"]
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HELLO = PREFACE + SettingsFrame(0).serialize()
+LARGEST_WINDOW = 2**31 - 1
+HOLD_SECONDS = 6.0
+"""How long who reads nothing stays: longer than the server's patience with it."""
+
+Pieces = Callable[[], Iterator[bytes]]
+
+
+def head(*fields: tuple[str, str], path: str = "/events?topic=a", method: str = "GET") -> bytes:
+    """A request's field section, as a connection's first, and so good for any of them."""
+    pseudo = [(":method", method), (":scheme", "http"), (":authority", "localhost")]
+    return bytes(Encoder().encode([*pseudo, (":path", path), *fields]))
+
+
+FOLLOW = head()
+PAGE = head(path="/")
+POST = head(path="/publish?topic=elsewhere", method="POST")
+
+
+def plain(frame: Frame) -> bytes:
+    return frame.serialize()
+
+
+def raw(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream_id.to_bytes(4) + payload
+
+
+def request(stream_id: int, block: bytes = PAGE, *, end: bool = True) -> bytes:
+    flags = ["END_HEADERS", "END_STREAM"] if end else ["END_HEADERS"]
+    return plain(HeadersFrame(stream_id, block, flags=flags))
+
+
+def requests(block: bytes, then: Callable[[int], bytes] = lambda stream_id: b"") -> Pieces:
+    """A request after the other, and what follows each."""
+    return lambda: (request(stream_id, block) + then(stream_id) for stream_id in count(1, 2))
+
+
+def again(frames: bytes, first: bytes = b"") -> Pieces:
+    """The same for ever, after a beginning."""
+    return lambda: chain([first], repeat(frames))
+
+
+def split(block: bytes, pieces: Iterator[bytes]) -> Pieces:
+    """A head that goes on in CONTINUATION frames."""
+    return lambda: chain([plain(HeadersFrame(1, block))], pieces)
+
+
+def reset(stream_id: int) -> bytes:
+    return plain(RstStreamFrame(stream_id, error_code=8))
+
+
+def opened(stream_id: int, by: int) -> bytes:
+    return plain(WindowUpdateFrame(stream_id, window_increment=by))
+
+
+def window(size: int) -> bytes:
+    return plain(SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: size}))
+
+
+def data(stream_id: int, content: bytes) -> bytes:
+    return plain(DataFrame(stream_id, content))
+
+
+def flood(pieces: Pieces, *, reads: bool = True) -> Callable[[Attack], None]:
+    """Say it until the server ends the connection; then come back."""
+
+    def attack(attack: Attack) -> None:
+        while attack.goes_on:
+            connection = attack.connect(reads=reads, http2=True)
+            connection.send(HELLO)
+            connection.flood(pieces(), attack.until)
+            connection.finish()
+            attack.over(connection)
+
+    return attack
+
+
+def waiting(name: str, reference: str, said: bytes) -> Case:
+    """Say it, and wait for the server to lose patience."""
+
+    def attack(attack: Attack) -> None:
+        while attack.goes_on:
+            connection = attack.connect(http2=True)
+            connection.send(said)
+            connection.wait(attack.patience)
+            attack.over(connection)
+
+    # Who does not answer a PING gets no last words.
+    return Case(name, reference, attack, ("GOAWAY NO_ERROR", "closed"), waits=True)
+
+
+def stopped_reader(attack: Attack) -> None:
+    """Follow a hundred times and read nothing, while events are published in passing."""
+    while attack.goes_on:
+        connection = attack.connect(reads=False, http2=True)
+        connection.send(HELLO + opened(0, LARGEST_WINDOW - 65_535) + window(LARGEST_WINDOW))
+        connection.send(b"".join(request(stream_id, FOLLOW) for stream_id in range(1, 201, 2)))
+        connection.hold(min(attack.patience, HOLD_SECONDS))
+        attack.over(connection)
+
+
+def not_reading(*cases: Case) -> Iterator[Case]:
+    """The same from a peer that does not read the answers."""
+    for case in cases:
+        yield Case(
+            f"{case.name}, reading no answer",
+            case.reference,
+            flood(case.pieces, reads=False),
+            # The server may hear no more of a client before that, until it is dropped.
+            ends=(*case.ends, "reset", "closed"),
+            waits=True,
+        )
+
+
+def flooding(name: str, reference: str, offence: str, pieces: Pieces) -> Case:
+    return Case(
+        name, reference, flood(pieces), ("GOAWAY ENHANCE_YOUR_CALM",), offence, pieces=pieces
+    )
+
+
+BIG_FIELD = b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4_000
+"""A field of 4,000 bytes, to be put in the table; then a byte stands for it."""
+
+CRUMBS = PAGE + b"\x60\x01a" * 1_000
+"""Cookie crumbs of a byte each, literal and with the name from the static table."""
+
+PING = flooding(
+    "PING", "CVE-2019-9512", "control_frames", again(plain(PingFrame(0, opaque_data=b"12345678")))
+)
+SETTINGS = flooding("SETTINGS", "CVE-2019-9515", "control_frames", again(plain(SettingsFrame(0))))
+
+FLOODS = (
+    flooding("requests taken back", "CVE-2023-44487", "futile_streams", requests(FOLLOW, reset)),
+    flooding(
+        "streams broken by DATA after their end",
+        "CVE-2025-8671",
+        "futile_streams",
+        requests(FOLLOW, lambda stream_id: data(stream_id, bytes(300))),
+    ),
+    flooding(
+        "streams broken by a window too large",
+        "CVE-2025-8671",
+        "futile_streams",
+        requests(FOLLOW, lambda stream_id: opened(stream_id, LARGEST_WINDOW)),
+    ),
+    flooding("more streams than allowed", "RFC 9113, 5.1.2", "futile_streams", requests(FOLLOW)),
+    flooding(
+        "malformed requests",
+        "RFC 9113, 8.1.1",
+        "futile_streams",
+        requests(head(("connection", "close"))),
+    ),
+    flooding(
+        "fields without a name", "CVE-2019-9516", "futile_streams", requests(PAGE + b"\0\0\0" * 99)
+    ),
+    flooding("thousands of cookie crumbs", "RFC 9113, 8.2.3", "header_fields", requests(CRUMBS)),
+    PING,
+    SETTINGS,
+    flooding(
+        "SETTINGS that toggle the window of an open stream",
+        "RFC 9113, 6.9.2",
+        "control_frames",
+        again(window(0) + window(65_535), request(1, FOLLOW)),
+    ),
+    flooding(
+        "PRIORITY",
+        "CVE-2019-9513",
+        "control_frames",
+        again(plain(PriorityFrame(3, depends_on=1, stream_weight=1))),
+    ),
+    flooding("unknown frames", "RFC 9113, 5.5", "control_frames", again(raw(0x99, 0, 0, b"?"))),
+    flooding(
+        "empty DATA",
+        "CVE-2019-9518",
+        "control_frames",
+        again(data(1, b""), request(1, POST, end=False)),
+    ),
+    flooding(
+        "DATA of padding",
+        "CVE-2019-9518",
+        "control_frames",
+        again(raw(0, 8, 1, b"\xff" + bytes(255)), request(1, POST, end=False)),
+    ),
+    flooding(
+        "an upload byte by byte",
+        "CVE-2019-9518",
+        "control_frames",
+        again(data(1, b"x"), request(1, POST, end=False)),
+    ),
+    flooding(
+        "WINDOW_UPDATE of a byte, for the connection",
+        "CVE-2019-9511",
+        "window_updates",
+        again(opened(0, 1)),
+    ),
+    flooding(
+        "WINDOW_UPDATE of a byte, for a stream",
+        "CVE-2019-9511",
+        "window_updates",
+        again(opened(1, 1), window(0) + request(1, FOLLOW)),
+    ),
+    flooding(
+        "CONTINUATION frames of many requests",
+        "CVE-2024-27316",
+        "control_frames",
+        lambda: (
+            plain(HeadersFrame(stream_id, PAGE, flags=["END_STREAM"]))
+            + plain(ContinuationFrame(stream_id, b"")) * 40
+            + plain(ContinuationFrame(stream_id, b"", flags=["END_HEADERS"]))
+            for stream_id in count(1, 2)
+        ),
+    ),
+)
+
+BOMBS = (
+    Case(
+        "empty CONTINUATION without end",
+        "CVE-2024-27316",
+        flood(split(PAGE, repeat(plain(ContinuationFrame(1, b""))))),
+        ("GOAWAY PROTOCOL_ERROR",),
+        "protocol_error",
+    ),
+    Case(
+        "CONTINUATION of a byte without end",
+        "CVE-2024-27316",
+        flood(split(PAGE, repeat(plain(ContinuationFrame(1, b"\x82"))))),
+        ("GOAWAY PROTOCOL_ERROR",),
+        "protocol_error",
+    ),
+    Case(
+        "CONTINUATION of 16 KiB without end",
+        "CVE-2024-27316",
+        flood(split(PAGE, repeat(plain(ContinuationFrame(1, bytes(16_384)))))),
+        ("GOAWAY ENHANCE_YOUR_CALM",),
+        "enhance_your_calm",
+    ),
+    Case(
+        "a few bytes of HPACK that stand for megabytes",
+        "RFC 7541, 7.3",
+        flood(lambda: iter([request(1, PAGE + BIG_FIELD + b"\xbe" * 8_000)])),
+        ("GOAWAY ENHANCE_YOUR_CALM",),
+        "enhance_your_calm",
+    ),
+    Case(
+        "a head that is not HPACK",
+        "RFC 7541, 5.1",
+        flood(lambda: iter([request(1, b"\xff" * 40)])),
+        ("GOAWAY COMPRESSION_ERROR",),
+        "compression_error",
+    ),
+    Case(
+        "a connection's window that overflows",
+        "RFC 9113, 6.9.1",
+        flood(lambda: iter([opened(0, LARGEST_WINDOW)])),
+        ("GOAWAY FLOW_CONTROL_ERROR",),
+        "flow_control_error",
+    ),
+    Case(
+        "an upload that ignores the window",
+        "RFC 9113, 6.9.1",
+        flood(again(raw(0, 0, 1, bytes(16_384)), request(1, POST, end=False))),
+        # The body is over its limit before the window is.
+        ("GOAWAY NO_ERROR", "GOAWAY FLOW_CONTROL_ERROR", "GOAWAY ENHANCE_YOUR_CALM", "reset"),
+    ),
+    Case(
+        "a frame longer than allowed",
+        "RFC 9113, 4.2",
+        flood(lambda: iter([raw(0, 0, 1, bytes(16_385))])),
+        ("GOAWAY FRAME_SIZE_ERROR",),
+        "frame_size_error",
+    ),
+)
+
+IDLERS = (
+    waiting("a preface and no more", "RFC 9113, 3.4", PREFACE),
+    waiting("half a preface", "RFC 9113, 3.4", PREFACE[:12]),
+    waiting("half a frame", "RFC 9113, 4.1", HELLO + b"\0\0\x08\6\0"),
+    waiting("half a head", "RFC 9113, 6.2", HELLO + plain(HeadersFrame(1, PAGE[:5]))),
+    waiting(
+        "an upload that never ends",
+        "RFC 9113, 8.1",
+        HELLO + request(1, POST, end=False) + data(1, b"a begin"),
+    ),
+    waiting("a connection without a stream", "RFC 9113, 9.1", HELLO),
+    waiting(
+        "a window that is never opened", "CVE-2019-9517", HELLO + window(0) + request(1, FOLLOW)
+    ),
+    Case(
+        "a reader that stops with 100 streams",
+        "CVE-2019-9517",
+        stopped_reader,
+        ("reset", "closed", "open"),
+        "dropped",
+        waits=True,
+    ),
+)
+
+CASES = (*FLOODS, *not_reading(PING, SETTINGS), *BOMBS, *IDLERS)

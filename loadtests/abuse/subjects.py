@@ -1,0 +1,40 @@
+"""Who is attacked, and the canary beside: processes that end with their `with` block."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from .. import ROOT
+from ..processes import Child
+
+__all__ = ["LIMITS", "Canary"]
+
+LIMITS = {
+    "head_timeout": 2.0,
+    "body_timeout": 2.0,
+    "idle_timeout": 2.0,
+    "write_timeout": 2.0,
+    "ping_interval": 2.0,
+    "ping_timeout": 2.0,
+}
+"""Shorter than the defaults, so that who says nothing is gone in seconds; all else is as it is."""
+
+REPORT_SECONDS = 60.0
+
+
+class Canary(Child):
+    """A well-behaved client in a process of its own."""
+
+    def __init__(self, port: int, cpus: Iterable[int]) -> None:
+        argv = [sys.executable, "-m", "loadtests.abuse.canary", str(port)]
+        super().__init__(argv, cpus, cwd=str(ROOT))
+
+    def greet(self) -> None:
+        """Wait until it follows."""
+        self.read(REPORT_SECONDS)
+
+    def report(self) -> dict[str, Any]:
+        """Return what it has seen since the last report."""
+        return self.ask("report", within=REPORT_SECONDS)

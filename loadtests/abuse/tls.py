@@ -1,0 +1,115 @@
+"""What an attacker does to a port that speaks TLS: one case a line of the table."""
+
+from __future__ import annotations
+
+import socket
+
+from .attack import PATIENCE, Attack, Connection
+from .case import Case
+
+__all__ = ["CASES"]
+
+# RFC 8446, 4.1.2: the record's header, and a ClientHello that says to be 512 bytes long.
+CLIENT_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(506)
+
+
+def plain(attack: Attack) -> Connection:
+    assert attack.tls_port is not None
+    sock = socket.create_connection(("127.0.0.1", attack.tls_port), timeout=PATIENCE)
+    attack.connections += 1
+    return Connection(sock, reads=True, http2=False)
+
+
+def says(attack: Attack, said: bytes) -> None:
+    while attack.goes_on:
+        connection = plain(attack)
+        connection.send(said)
+        connection.wait(attack.patience)
+        attack.over(connection)
+
+
+def silent(attack: Attack) -> None:
+    """Connect and say nothing."""
+    says(attack, b"")
+
+
+def unfinished(attack: Attack) -> None:
+    """Begin the handshake, and do not go on."""
+    says(attack, CLIENT_HELLO[:100])
+
+
+def broken(attack: Attack) -> None:
+    """Say what looks like a handshake and is none."""
+    says(attack, CLIENT_HELLO)
+
+
+def clear_text(attack: Attack) -> None:
+    """Speak HTTP, not TLS."""
+    says(attack, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+
+def cut(attack: Attack) -> None:
+    """Be gone in the middle of the handshake, again and again."""
+    while attack.goes_on:
+        connection = plain(attack)
+        connection.send(CLIENT_HELLO[:200])
+        attack.over(connection)
+
+
+def handshakes(attack: Attack) -> None:
+    """Shake hands and be gone, as fast as this process can."""
+    while attack.goes_on:
+        attack.over(attack.connect_tls(alpn="h2", http2=True))
+
+
+def http1_after_h2(attack: Attack) -> None:
+    """Agree on HTTP/2 and speak HTTP/1.1."""
+    while attack.goes_on:
+        connection = attack.connect_tls(alpn="h2", http2=True)
+        connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.wait(attack.patience)
+        attack.over(connection)
+
+
+def http2_after_http1(attack: Attack) -> None:
+    """Agree on HTTP/1.1 and speak HTTP/2."""
+    while attack.goes_on:
+        connection = attack.connect_tls(alpn="http/1.1", http2=False)
+        connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
+        connection.wait(attack.patience)
+        attack.over(connection)
+
+
+CASES = (
+    Case(
+        "a connection without a word",
+        "RFC 8446, 4",
+        silent,
+        ("closed",),
+        protocol="TLS",
+        waits=True,
+    ),
+    Case(
+        "half a ClientHello", "RFC 8446, 4.1.2", unfinished, ("closed",), protocol="TLS", waits=True
+    ),
+    Case("a handshake that is none", "RFC 8446, 6.2", broken, ("closed", "reset"), protocol="TLS"),
+    Case("a handshake that is cut", "RFC 8446, 6.1", cut, ("open",), protocol="TLS"),
+    Case("clear text", "RFC 9110, 4.2.2", clear_text, ("400",), protocol="TLS"),
+    Case("handshakes and no more", "RFC 8446, 4", handshakes, ("open",), protocol="TLS"),
+    Case(
+        "HTTP/1.1 where h2 was agreed on",
+        "RFC 7301, 3.2",
+        http1_after_h2,
+        ("GOAWAY PROTOCOL_ERROR",),
+        "protocol_error",
+        protocol="TLS",
+    ),
+    Case(
+        "HTTP/2 where HTTP/1.1 was agreed on",
+        "RFC 7301, 3.2",
+        http2_after_http1,
+        ("505",),
+        "unsupported",
+        protocol="TLS",
+    ),
+)
