@@ -6,7 +6,7 @@ body, nothing after the end.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -62,6 +62,7 @@ class Answer:
             self.tell(message)
         self._reading = trio.Event()
         self._reading.set()
+        self._is_broken = False
         self._news = trio.Event()
         self._decoder = Decoder()
         self.events: list[Event] = []
@@ -78,6 +79,10 @@ class Answer:
 
     def read_on(self) -> None:
         self._reading.set()
+
+    def break_off(self) -> None:
+        """Be gone, as a server says it when the application has more for the client."""
+        self._is_broken = True
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds, looking at each thing that happens."""
@@ -118,7 +123,7 @@ class Answer:
         """Have the application receive a message."""
         self._inlet.send_nowait(message)
 
-    async def run(self, application: Application) -> None:
+    async def run(self, application: Callable[..., Awaitable[None]]) -> None:
         with self.server:
             try:
                 await application(self.scope, self._outlet.receive, self.send)
@@ -129,6 +134,8 @@ class Answer:
     async def send(self, message: Message) -> None:
         await trio.lowlevel.checkpoint()
         await self._reading.wait()
+        if self._is_broken:
+            raise OSError("the client has left")
         assert not self.is_complete, f"{message} comes after the end"
         if message["type"] == "http.response.start":
             assert self.head is None
