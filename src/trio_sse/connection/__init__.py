@@ -1,6 +1,6 @@
 """Connections: the only place where wire, hub and transport meet.
 
-Each lives in a nursery of its own. `negotiate` finds out what the client speaks, and the
+Each is one task, and more when there is need. `negotiate` finds out what the client speaks, and the
 connection it returns serves the client to the end, whoever brings that about.
 """
 

@@ -132,7 +132,7 @@ class Http1Exchange(Exchange):
 class Http1Outlet(Outlet):
     """One follower on one connection."""
 
-    __slots__ = ("_catching_up", "_connection", "_hub")
+    __slots__ = ("_catching_up", "_connection", "_hub", "_outbox")
 
     def __init__(
         self,
@@ -144,6 +144,7 @@ class Http1Outlet(Outlet):
     ) -> None:
         super().__init__(selectors, frame, cursor)
         self._connection = connection
+        self._outbox = connection.outbox  # here too, as a delivery needs nothing else of it
         self._hub = hub
         self._catching_up: trio.CancelScope | None = None
 
@@ -161,7 +162,7 @@ class Http1Outlet(Outlet):
             self._catching_up.cancel()
 
     def deliver(self, framed: bytes, stop: int) -> None:
-        sent = self._connection.outbox.offer(framed)
+        sent = self._outbox.offer(framed)
         if sent is not None:
             self.cursor = stop
             if sent:
@@ -177,7 +178,7 @@ class Http1Outlet(Outlet):
         self._connection.start_soon(self._catch_up, self._catching_up)
 
     async def _catch_up(self, scope: trio.CancelScope) -> None:
-        outbox, hub = self._connection.outbox, self._hub
+        outbox, hub = self._outbox, self._hub
         with scope:
             while True:
                 await outbox.drained()
