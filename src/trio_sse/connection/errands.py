@@ -21,13 +21,14 @@ __all__ = ["Errands"]
 class Errands:
     """A nursery that another task opens. Starting never blocks; nothing starts after the end."""
 
-    __slots__ = ("_cut_off", "_failure", "_nursery", "_over", "_scope", "_waiting")
+    __slots__ = ("_cut_off", "_failure", "_is_closing", "_nursery", "_over", "_scope", "_waiting")
 
     def __init__(self, home: trio.Nursery, cut_off: Callable[[], None]) -> None:
         """Open it soon, in a task of `home`; `cut_off` is called if an errand fails."""
         self._cut_off = cut_off
         self._failure: Exception | None = None
         self._nursery: trio.Nursery | None = None
+        self._is_closing = False
         self._waiting: list[tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]] = []
         self._scope = trio.CancelScope()
         self._over = trio.Event()
@@ -37,7 +38,7 @@ class Errands:
         """Start an errand, unless it is all over."""
         if self._nursery is None:
             self._waiting.append((task, arguments))
-        elif not self._over.is_set():
+        elif not self._is_closing:
             self._nursery.start_soon(task, *arguments)
 
     def cancel(self) -> None:
@@ -61,7 +62,11 @@ class Errands:
                     for task, arguments in self._waiting:
                         nursery.start_soon(task, *arguments)
                     self._waiting.clear()
-                    await trio.sleep_forever()
+                    try:
+                        await trio.sleep_forever()
+                    finally:
+                        # From here on the nursery may be closed to new arrivals at any time.
+                        self._is_closing = True
         except Exception as failure:
             self._failure = failure
             self._cut_off()
