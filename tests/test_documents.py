@@ -22,19 +22,20 @@ from trio_sse import Limits
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+ASGI = (ROOT / "docs" / "asgi.md").read_text()
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, document: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[str]:
-    """Every command that the README has one type, in order."""
-    return re.findall(r"^\$ (.+)$", "".join(blocks("console")), re.MULTILINE)
+def commands(document: str = README) -> list[str]:
+    """Every command that a document has one type, in order."""
+    return re.findall(r"^\$ (.+)$", "".join(blocks("console", document)), re.MULTILINE)
 
 
 @contextmanager
@@ -151,6 +152,41 @@ def test_each_example_runs(example: Path, free_port: int, tmp_path: Path) -> Non
         for command in tries:
             with running("bash", "-c", f"exec {command} --silent") as curl:
                 line_with(curl, "data: ")
+
+
+# -- under an ASGI server ---------------------------------------------------------------
+
+
+def test_the_command_that_serves_the_hub_by_asgi_works(free_port: int) -> None:
+    [command] = commands(ASGI)
+    with running("bash", "-c", f"exec {command} --bind 127.0.0.1:{free_port}") as server:
+        line_with(server, "Running on")
+        url = f"http://127.0.0.1:{free_port}/healthz"
+        assert urllib.request.urlopen(url, timeout=20).read() == b"ok\n"
+
+
+def test_the_routes_of_ones_own_are_served_by_asgi(free_port: int, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(blocks("python", ASGI)[0])
+    options = ("--worker-class", "trio", "--bind", f"127.0.0.1:{free_port}")
+    with running("hypercorn", *options, "app:app", PYTHONPATH=str(tmp_path)) as server:
+        line_with(server, "Running on")
+        url = f"http://127.0.0.1:{free_port}/news?lastEventID=earliest"
+        assert first_data(url) == "Hello"
+
+
+def test_the_program_that_drains_before_hypercorn_stops_tells_when_to_return(
+    free_port: int, tmp_path: Path
+) -> None:
+    _, program = blocks("python", ASGI)
+    path = tmp_path / "program.py"
+    path.write_text(program.replace("8080", str(free_port)))
+    follow = f"http://127.0.0.1:{free_port}/.well-known/mercure?topic=a"
+    with running(sys.executable, "-u", str(path)) as server:
+        line_with(server, "Running on")
+        with running("curl", "-sSN", "--http2-prior-knowledge", follow) as curl:
+            line_with(curl, "retry: ")
+            server.send_signal(signal.SIGTERM)
+            line_with(curl, "retry: ")
 
 
 # -- what the documents say ------------------------------------------------------------
