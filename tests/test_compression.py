@@ -193,8 +193,7 @@ async def test_one_of_a_group_falls_behind_alone_and_each_ends_with_its_own_chec
     autojump_clock: MockClock,
 ) -> None:
     async with open_hub() as hub, serving(follow(hub), LIMITS, hub=hub) as server:
-        client = Http2Client(server.connect(), stream_window=3000)
-        client.gives_back = False
+        client = Http2Client(server.connect(), stream_window=3000, gives_back=False)
         streams = [client.ask(headers=DEFLATE) for _ in range(3)]
         plain = client.ask()
         for stream in (*streams, plain):
@@ -242,8 +241,7 @@ async def test_a_stream_cut_short_in_an_event_does_not_claim_to_be_complete(
     autojump_clock: MockClock,
 ) -> None:
     async with open_hub() as hub, serving(follow(hub), LIMITS, hub=hub) as server:
-        client = Http2Client(server.connect(), stream_window=500)
-        client.gives_back = False
+        client = Http2Client(server.connect(), stream_window=500, gives_back=False)
         stream = client.ask(headers=DEFLATE)
         await client.head(stream)
         hub.publish("a", Event(noise(5000)))

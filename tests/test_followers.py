@@ -28,8 +28,7 @@ async def test_a_stream_whose_window_is_shut_does_not_silence_the_others_of_its_
 ) -> None:
     limits = Limits(heartbeat=15, retry=None)
     async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
-        client = Http2Client(server.connect(), stream_window=100)
-        client.gives_back = False
+        client = Http2Client(server.connect(), stream_window=100, gives_back=False)
         shut, quick = await client.open(), await client.open()
         hub.publish("a", Event("x" * (100 - len(b":\n\n" + b"id: 1\ndata: \n\n")), id="1"))
         await client.events(quick, 1)
@@ -239,8 +238,7 @@ async def test_a_farewell_does_not_complete_an_event_that_is_cut_off(
     autojump_clock: MockClock,
 ) -> None:
     async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect(capacity=1000), stream_window=10_000)
-        client.gives_back = False
+        client = Http2Client(server.connect(capacity=1000), stream_window=10_000, gives_back=False)
         stream_id = await client.open()
         hub.publish("a", "x" * 20_000)
         await trio.testing.wait_all_tasks_blocked()

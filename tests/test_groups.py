@@ -11,8 +11,22 @@ from trio.testing import MockClock
 from support.http2_client import Http2Client
 from support.memory_server import serving
 from support.sites import follow
-from trio_sse.hub import open_hub
+from trio_sse.hub import Hub, open_hub
 from trio_sse.limits import Limits
+
+
+async def publish_one_by_one(hub: Hub, published: list[str]) -> None:
+    """Publish, and let each event go as far as it goes before the next."""
+    for data in published:
+        hub.publish("a", data)
+        await trio.testing.wait_all_tasks_blocked()
+
+
+async def all_hear(client: Http2Client, streams: list[int], published: list[str]) -> None:
+    """Read, and check that each stream is sent just this; then let them join their group."""
+    for stream_id in streams:
+        assert await client.data(stream_id, len(published)) == published
+    await trio.testing.wait_all_tasks_blocked()
 
 
 async def test_streams_that_hear_the_same_are_one_group(autojump_clock: MockClock) -> None:
@@ -55,14 +69,10 @@ async def test_a_group_whose_socket_is_full_catches_up_as_one(autojump_clock: Mo
         client = Http2Client(server.connect(capacity=5000))
         streams = [await client.open() for _ in range(10)]
         published = [f"{number} " + "x" * 100 for number in range(100)]
-        for data in published:
-            hub.publish("a", data)
-            await trio.testing.wait_all_tasks_blocked()
+        await publish_one_by_one(hub, published)
         assert hub.statistics().subscribers == 0
         assert len(server.http2.followers.outlets) == 1
-        for stream_id in streams:
-            assert await client.data(stream_id, 100) == published
-        await trio.testing.wait_all_tasks_blocked()
+        await all_hear(client, streams, published)
         assert hub.statistics().subscribers == 10
         assert len(server.http2.followers.outlets) == 1
 
@@ -71,18 +81,14 @@ async def test_a_stream_whose_window_is_shut_leaves_its_group_and_comes_back(
     autojump_clock: MockClock,
 ) -> None:
     async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect(), stream_window=500)
-        client.gives_back = False
+        client = Http2Client(server.connect(), stream_window=500, gives_back=False)
         slow = await client.open()
         quick = [await client.open() for _ in range(5)]
         for stream_id in quick:
             client.widen(100_000, stream_id)
         published = [f"{number} " + "x" * 50 for number in range(50)]
-        for data in published:
-            hub.publish("a", data)
-            await trio.testing.wait_all_tasks_blocked()
-        for stream_id in quick:
-            assert await client.data(stream_id, 50) == published
+        await publish_one_by_one(hub, published)
+        await all_hear(client, quick, published)
         assert hub.statistics().subscribers == 5
         client.widen(100_000, slow)
         assert await client.data(slow, 50) == published
@@ -96,8 +102,7 @@ async def test_a_stream_whose_window_stays_shut_is_reset_and_the_others_go_on(
 ) -> None:
     limits = Limits(write_timeout=30, ping_interval=999)
     async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
-        client = Http2Client(server.connect(), stream_window=500)
-        client.gives_back = False
+        client = Http2Client(server.connect(), stream_window=500, gives_back=False)
         slow, quick = await client.open(), await client.open()
         client.widen(10_000, quick)
         hub.publish("a", "x" * 1000)
@@ -116,20 +121,17 @@ async def test_a_connection_whose_window_is_shut_catches_up_when_it_opens(
     autojump_clock: MockClock,
 ) -> None:
     async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
-        client = Http2Client(server.connect(capacity=200_000), connection_window=0)
-        client.gives_back = False
+        client = Http2Client(
+            server.connect(capacity=200_000), connection_window=0, gives_back=False
+        )
         streams = [await client.open() for _ in range(4)]
         published = [f"{number} " + "x" * 1000 for number in range(40)]
-        for data in published:
-            hub.publish("a", data)
-            await trio.testing.wait_all_tasks_blocked()
+        await publish_one_by_one(hub, published)
         await client.read_all()
         assert sum(len(client.bodies[stream_id]) for stream_id in streams) <= 65_535
         assert hub.statistics().subscribers == 0
         client.widen(1_000_000)
-        for stream_id in streams:
-            assert await client.data(stream_id, 40) == published
-        await trio.testing.wait_all_tasks_blocked()
+        await all_hear(client, streams, published)
         assert len(server.http2.followers.outlets) == 1
 
 
@@ -138,8 +140,9 @@ async def test_streams_go_on_alone_when_the_connections_window_stays_shut(
 ) -> None:
     limits = Limits(write_timeout=30, ping_interval=999)
     async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
-        client = Http2Client(server.connect(capacity=200_000), connection_window=0)
-        client.gives_back = False
+        client = Http2Client(
+            server.connect(capacity=200_000), connection_window=0, gives_back=False
+        )
         streams = [await client.open() for _ in range(4)]
         for _ in range(80):
             hub.publish("a", "x" * 1000)
@@ -155,8 +158,9 @@ async def test_a_stream_whose_siblings_use_up_what_the_client_gives_back_is_not_
 ) -> None:
     limits = Limits(write_timeout=30, ping_interval=999)
     async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
-        client = Http2Client(server.connect(capacity=200_000), connection_window=0)
-        client.gives_back = False
+        client = Http2Client(
+            server.connect(capacity=200_000), connection_window=0, gives_back=False
+        )
         streams = [await client.open() for _ in range(40)]
         published = [f"{number} " + "x" * 1000 for number in range(60)]
         for data in published:
@@ -168,8 +172,7 @@ async def test_a_stream_whose_siblings_use_up_what_the_client_gives_back_is_not_
             client.widen(5000)
         assert not client.resets
         client.widen(10_000_000)
-        for stream_id in streams:
-            assert await client.data(stream_id, 60) == published
+        await all_hear(client, streams, published)
         assert server.statistics().dropped == 0
 
 
@@ -182,9 +185,7 @@ async def test_an_event_too_large_for_all_streams_at_once_goes_to_one_after_the_
         published = ["x" * 500_000, "after"]
         for data in published:
             hub.publish("a", data)
-        for stream_id in streams:
-            assert await client.data(stream_id, 2) == published
-        await trio.testing.wait_all_tasks_blocked()
+        await all_hear(client, streams, published)
         assert hub.statistics().subscribers == 3
 
 

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from support.http2_client import Http2Client
 from support.logs import Log, complaints
 from support.memory_server import serving
-from support.reader import BOTH, Protocol, ask
+from support.reader import BOTH, Protocol, ask, streaming
 from support.sites import routes_to
 from trio_sse.connection import Stream, StreamClosed
 from trio_sse.hub import open_hub
@@ -20,30 +20,42 @@ from trio_sse.message import Response
 # -- leaving ----------------------------------------------------------------------------
 
 
-async def wait_for_cancellation(events: list[str]) -> None:
-    events.append("began")
-    try:
-        await trio.sleep_forever()
-    finally:
-        events.append("ended")
+class Waiting:
+    """A handler that does nothing until it is cancelled, and what has happened to it."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    async def handle(self, stream: Stream) -> None:
+        await self.wait()
+
+    async def handle_by_a_task(self, stream: Stream) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.wait)
+
+    async def handle_and_send_in_a_while(self, stream: Stream) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.wait)
+            await trio.sleep(5)
+            await stream.send("into the void")
+
+    async def wait(self) -> None:
+        self.events.append("began")
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.events.append("ended")
 
 
 @BOTH
 async def test_a_handler_ends_promptly_when_its_client_closes_the_connection(
     autojump_clock: MockClock, protocol: Protocol, caplog: Log
 ) -> None:
-    events: list[str] = []
-
-    async def handler(stream: Stream) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(wait_for_cancellation, events)
-
-    async with serving(routes_to(handler)) as server:
-        reader = await ask(server, protocol)
-        await reader.status()
+    waiting = Waiting()
+    async with streaming(waiting.handle_by_a_task, protocol) as (server, reader):
         reader.leave()
         await trio.testing.wait_all_tasks_blocked()
-        assert events == ["began", "ended"]
+        assert waiting.events == ["began", "ended"]
         assert trio.current_time() == 0
         assert server.statistics().connections == 0
     assert not complaints(caplog)
@@ -53,17 +65,11 @@ async def test_a_handler_ends_promptly_when_its_client_closes_the_connection(
 async def test_a_handler_ends_promptly_when_its_client_says_its_last(
     autojump_clock: MockClock, protocol: Protocol, caplog: Log
 ) -> None:
-    events: list[str] = []
-
-    async def handler(stream: Stream) -> None:
-        await wait_for_cancellation(events)
-
-    async with serving(routes_to(handler)) as server:
-        reader = await ask(server, protocol)
-        await reader.status()
+    waiting = Waiting()
+    async with streaming(waiting.handle, protocol) as (server, _):
         server.transports[0].other.send_eof()
         await trio.testing.wait_all_tasks_blocked()
-        assert events == ["began", "ended"]
+        assert waiting.events == ["began", "ended"]
     assert not complaints(caplog)
 
 
@@ -71,21 +77,12 @@ async def test_a_handler_ends_promptly_when_its_client_says_its_last(
 async def test_a_handler_ends_promptly_when_the_transport_breaks_under_it(
     autojump_clock: MockClock, protocol: Protocol, caplog: Log
 ) -> None:
-    events: list[str] = []
-
-    async def handler(stream: Stream) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(wait_for_cancellation, events)
-            await trio.sleep(5)
-            await stream.send("into the void")
-
-    async with serving(routes_to(handler)) as server:
-        reader = await ask(server, protocol)
-        await reader.status()
+    waiting = Waiting()
+    async with streaming(waiting.handle_and_send_in_a_while, protocol) as (server, _):
         server.transports[0].other.closed = True  # without the news of it
         await trio.sleep(5)
         await trio.testing.wait_all_tasks_blocked()
-        assert events == ["began", "ended"]
+        assert waiting.events == ["began", "ended"]
         assert server.statistics().connections == 0
     assert not complaints(caplog)
 
@@ -94,12 +91,8 @@ async def test_a_handler_ends_promptly_when_the_transport_breaks_under_it(
 async def test_a_handler_ends_promptly_when_its_http2_client_says_so(
     autojump_clock: MockClock, caplog: Log, how: str
 ) -> None:
-    events: list[str] = []
-
-    async def handler(stream: Stream) -> None:
-        await wait_for_cancellation(events)
-
-    async with serving(routes_to(handler)) as server:
+    waiting = Waiting()
+    async with serving(routes_to(waiting.handle)) as server:
         client = Http2Client(server.connect())
         stream_id = await client.open("/")
         if how == "RST_STREAM":
@@ -108,7 +101,7 @@ async def test_a_handler_ends_promptly_when_its_http2_client_says_so(
             client.h2.close_connection()
             client.flush()
         await trio.testing.wait_all_tasks_blocked()
-        assert events == ["began", "ended"]
+        assert waiting.events == ["began", "ended"]
         assert server.statistics().connections == 1  # until the client has read the last of it
         client.leave()
     assert not complaints(caplog)
@@ -124,9 +117,7 @@ async def test_a_handler_that_fails_while_it_is_cancelled_is_logged(
         finally:
             raise ZeroDivisionError
 
-    async with serving(routes_to(clumsy)) as server:
-        reader = await ask(server, protocol)
-        await reader.status()
+    async with streaming(clumsy, protocol) as (server, reader):
         reader.leave()
         await trio.testing.wait_all_tasks_blocked()
         assert server.statistics().connections == 0
@@ -144,9 +135,7 @@ async def test_a_handler_that_ends_in_time_is_left_alone_by_a_drain(
         await trio.sleep(5)
         await stream.send("done")
 
-    async with serving(routes_to(brief), Limits(drain_timeout=10)) as server:
-        reader = await ask(server, protocol)
-        await reader.status()
+    async with streaming(brief, protocol, Limits(drain_timeout=10)) as (server, reader):
         server.drain()
         assert await reader.data(1) == ["done"]
         assert await reader.ending() == "proper"
@@ -158,18 +147,12 @@ async def test_a_handler_that_ends_in_time_is_left_alone_by_a_drain(
 async def test_a_handler_that_takes_too_long_is_ended_properly_by_a_drain(
     autojump_clock: MockClock, protocol: Protocol, caplog: Log
 ) -> None:
-    events: list[str] = []
-
-    async def endless(stream: Stream) -> None:
-        await wait_for_cancellation(events)
-
-    async with serving(routes_to(endless), Limits(drain_timeout=10)) as server:
-        reader = await ask(server, protocol)
-        await reader.status()
+    waiting = Waiting()
+    async with streaming(waiting.handle, protocol, Limits(drain_timeout=10)) as (server, reader):
         server.drain()
         assert await reader.ending() == "proper"
         assert trio.current_time() == 10
-        assert events == ["began", "ended"]
+        assert waiting.events == ["began", "ended"]
     assert not complaints(caplog)
 
 
@@ -183,9 +166,7 @@ async def test_a_handler_that_begins_to_follow_during_a_drain_ends_at_once(
             await trio.sleep(2)
             await stream.follow(hub, "a")
 
-        async with serving(routes_to(late), Limits(drain_timeout=10), hub=hub) as server:
-            reader = await ask(server, protocol)
-            await reader.status()
+        async with streaming(late, protocol, Limits(drain_timeout=10), hub=hub) as (server, reader):
             server.drain()
             assert await reader.ending() == "proper"
             assert trio.current_time() == 2
@@ -204,9 +185,7 @@ async def test_a_handler_may_say_last_words_when_it_is_ended(
             with trio.move_on_after(1, shield=True):
                 await stream.send("farewell")
 
-    async with serving(routes_to(polite), Limits(drain_timeout=5)) as server:
-        reader = await ask(server, protocol)
-        await reader.status()
+    async with streaming(polite, protocol, Limits(drain_timeout=5)) as (server, reader):
         server.drain()
         assert await reader.data(1) == ["farewell"]
         assert await reader.ending() == "proper"
@@ -230,9 +209,7 @@ async def test_last_words_to_nobody_are_a_closed_stream(
                     except StreamClosed:
                         said.append(words)
 
-    async with serving(routes_to(polite)) as server:
-        reader = await ask(server, protocol, capacity=1000)
-        await reader.status()
+    async with streaming(polite, protocol, capacity=1000) as (server, reader):
         await trio.testing.wait_all_tasks_blocked()
         reader.leave()
         await trio.testing.wait_all_tasks_blocked()
@@ -275,9 +252,7 @@ async def test_following_for_nobody_is_a_closed_stream(
                 except StreamClosed:
                     closed.append("yes")
 
-        async with serving(routes_to(stubborn), hub=hub) as server:
-            reader = await ask(server, protocol)
-            await reader.status()
+        async with streaming(stubborn, protocol, hub=hub) as (_, reader):
             reader.leave()
             await trio.sleep(2)
             assert closed == ["yes"]

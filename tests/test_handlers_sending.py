@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from support.logs import Log, complaints
 from support.memory_server import serving
-from support.reader import BOTH, Protocol, ask
+from support.reader import BOTH, Protocol, ask, streaming
 from support.sites import routes_to
 from trio_sse.connection import Stream, StreamClosed
 from trio_sse.event import Event, InvalidEvent
@@ -87,9 +87,7 @@ async def test_what_follows_a_follow_that_is_cancelled_midway_is_whole(
                 await stream.follow(hub, "a")
             await stream.send("after")
 
-        async with serving(routes_to(zapper), hub=hub) as server:
-            reader = await ask(server, protocol, capacity=700, window=500)
-            await reader.status()
+        async with streaming(zapper, protocol, hub=hub, capacity=700, window=500) as (_, reader):
             hub.publish("a", "x" * 3000)
             await trio.sleep(6)
             assert await reader.data(2) == ["x" * 3000, "after"]
@@ -129,9 +127,10 @@ async def test_back_pressure_reaches_send(autojump_clock: MockClock, protocol: P
             await stream.send("x" * 500)
             sent += 1
 
-    async with serving(routes_to(loud), Limits(ping_interval=999)) as server:
-        reader = await ask(server, protocol, capacity=2000, window=4000)
-        await reader.status()
+    async with streaming(loud, protocol, Limits(ping_interval=999), capacity=2000, window=4000) as (
+        _,
+        reader,
+    ):
         for _ in range(3):
             await trio.sleep(5)
             assert sent < 12
@@ -190,9 +189,7 @@ async def test_an_idle_handler_gets_heartbeats_that_are_never_late(
         await stream.send("now")
         await trio.sleep_forever()
 
-    async with serving(routes_to(quiet), limits) as server:
-        reader = await ask(server, protocol)
-        await reader.status()
+    async with streaming(quiet, protocol, limits) as (_, reader):
         silence, longest = 0.0, 0.0
         for _ in range(4 * 100):
             await trio.sleep(0.25)

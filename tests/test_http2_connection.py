@@ -44,8 +44,7 @@ async def test_a_connection_is_not_idle_while_an_answer_waits_for_its_window(
 ) -> None:
     limits = Limits(idle_timeout=20, write_timeout=60, ping_interval=999)
     async with serving(answers(b"x" * 1000), limits) as server:
-        client = Http2Client(server.connect(), stream_window=100)
-        client.gives_back = False
+        client = Http2Client(server.connect(), stream_window=100, gives_back=False)
         stream_id = client.ask()
         await trio.sleep(50)
         client.widen(10_000, stream_id)
@@ -56,8 +55,7 @@ async def test_a_drain_waits_for_an_answer_that_waits_for_its_window(
     autojump_clock: MockClock,
 ) -> None:
     async with serving(answers(b"x" * 1000)) as server:
-        client = Http2Client(server.connect(), stream_window=100)
-        client.gives_back = False
+        client = Http2Client(server.connect(), stream_window=100, gives_back=False)
         stream_id = client.ask()
         await client.head(stream_id)
         server.drain()
@@ -71,8 +69,7 @@ async def test_an_answer_that_the_client_cancels_is_given_up_at_once(
     autojump_clock: MockClock,
 ) -> None:
     async with serving(answers(b"x" * 1000)) as server:
-        client = Http2Client(server.connect(), stream_window=100)
-        client.gives_back = False
+        client = Http2Client(server.connect(), stream_window=100, gives_back=False)
         stream_id = client.ask()
         await client.head(stream_id)
         assert server.http2.busy
@@ -133,8 +130,7 @@ async def test_the_time_that_the_socket_took_is_not_held_against_a_window(
     routes = Routes()
     routes.get("/", loud)
     async with serving(routes, Limits(write_timeout=30)) as server:
-        client = Http2Client(server.connect(capacity=1000), stream_window=9_050)
-        client.gives_back = False
+        client = Http2Client(server.connect(capacity=1000), stream_window=9_050, gives_back=False)
         stream_id = await client.open()
         while len(client.bodies[stream_id]) < 9_000:
             await trio.sleep(10)

@@ -55,6 +55,7 @@ class Http2Client:
         *,
         stream_window: int = LARGEST_WINDOW,
         connection_window: int = LARGEST_WINDOW,
+        gives_back: bool = True,
     ) -> None:
         self.transport = transport
         self.h2 = _H2(H2Configuration(client_side=True, header_encoding="utf-8"))
@@ -64,7 +65,7 @@ class Http2Client:
         if connection_window > self.h2.inbound_flow_control_window:
             grown = connection_window - self.h2.inbound_flow_control_window
             self.h2.increment_flow_control_window(grown)
-        self.gives_back = True
+        self.gives_back = gives_back
         """Whether it opens the windows again by what it has read."""
         self.heads: dict[int, dict[str, str]] = {}
         self.bodies: defaultdict[int, bytes] = defaultdict(bytes)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Literal
 
 import pytest
 
 from trio_sse.event import Event
+from trio_sse.hub import Hub
+from trio_sse.limits import Limits
+from trio_sse.routes import Handler
 
 from .http1_client import Cut, Http1Client
 from .http2_client import LARGEST_WINDOW, Http2Client
-from .memory_server import MemoryServer
+from .memory_server import MemoryServer, serving
+from .sites import routes_to
 
-__all__ = ["BOTH", "PROTOCOLS", "Protocol", "Reader", "ask"]
+__all__ = ["BOTH", "PROTOCOLS", "Protocol", "Reader", "ask", "streaming"]
 
 Protocol = Literal["HTTP/1.1", "HTTP/2"]
 PROTOCOLS: tuple[Protocol, ...] = ("HTTP/1.1", "HTTP/2")
@@ -164,3 +169,22 @@ async def ask(
     http1 = Http1Client(transport)
     await http1.ask(target, method=method, headers=headers, body=body)
     return _Http1Reader(http1)
+
+
+@asynccontextmanager
+async def streaming(
+    handler: Handler,
+    protocol: Protocol,
+    limits: Limits | None = None,
+    *,
+    hub: Hub | None = None,
+    capacity: int = 64 * 1024,
+    window: int = LARGEST_WINDOW,
+) -> AsyncIterator[tuple[MemoryServer, Reader]]:
+    """Run a server for the length of the block, and a client that has the head of what its one
+    handler answers. Of `hub` nothing may be left afterwards.
+    """
+    async with serving(routes_to(handler), limits, hub=hub) as server:
+        reader = await ask(server, protocol, capacity=capacity, window=window)
+        await reader.status()
+        yield server, reader
