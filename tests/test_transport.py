@@ -235,6 +235,22 @@ async def test_a_tls_end_is_no_cut_and_receiving_goes_on(
         transport.close()
 
 
+async def test_what_tls_has_decrypted_already_is_not_waited_for(
+    authority: trustme.CA, context: ssl.SSLContext
+) -> None:
+    with sockets() as (ours, theirs):
+        client = TlsClient(theirs, authority)
+        transport = await secure(ours, client, context)
+        client.sock.send(b"x" * 10_000)  # one record, of which one read takes a part
+        received = 0
+        with trio.fail_after(10):
+            while received < 10_000:
+                await transport.wait_readable()
+                received += len(transport.receive() or b"")
+        client.sock.close()
+        transport.close()
+
+
 async def test_who_speaks_no_tls_fails_the_handshake(context: ssl.SSLContext) -> None:
     with sockets() as (ours, theirs):
         transport = TlsTransport(SocketTransport(ours, PEER), context)

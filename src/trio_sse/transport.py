@@ -56,7 +56,10 @@ class Transport(Protocol):
         """Wait until `send` may take something. One task at a time."""
 
     def wait_readable(self) -> Awaitable[None]:
-        """Wait until `receive` may return something. One task at a time."""
+        """Wait until `receive` may return something. One task at a time.
+
+        Returns at once if there is something already, whether `receive` has been tried or not.
+        """
 
     def send_eof(self) -> None:
         """Say that nothing more will be sent; receiving goes on. Never raises."""
@@ -185,6 +188,9 @@ class TlsTransport:
     async def wait_readable(self) -> None:
         if self._wants_write:
             await trio.lowlevel.wait_writable(self._socket)
+        elif self._socket.pending():
+            # Decrypted already: the socket itself may have nothing more.
+            await trio.lowlevel.checkpoint()
         else:
             await trio.lowlevel.wait_readable(self._socket)
 

@@ -79,10 +79,16 @@ class Endpoint(ABC):
         if self._errands is not None:
             self._errands.cancel()
 
-    async def receive(self) -> bytes:
-        """Return what the client sends; b"" when it has left in whatever way."""
-        await trio.lowlevel.checkpoint()
+    async def receive(self, *, expected: bool = True) -> bytes:
+        """Return what the client sends; b"" when it has left in whatever way.
+
+        If nothing is `expected` it waits before it tries, which saves a turn and a system call.
+        """
+        if expected:
+            await trio.lowlevel.checkpoint()
         try:
+            if not expected:
+                await self.transport.wait_readable()
             while (data := self.transport.receive()) is None:
                 await self.transport.wait_readable()
         except Broken as error:

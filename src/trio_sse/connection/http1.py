@@ -196,7 +196,7 @@ class Http1Connection(Endpoint):
 
     async def _watch(self, exchange: Http1Exchange) -> None:
         """Cancel the stream when the client leaves, or sends more than can wait for its end."""
-        while data := await self.receive():
+        while data := await self.receive(expected=False):
             self.wire.receive(data)
             if self.wire.buffered > self.service.limits.max_unread_bytes:
                 logger.debug("%s: sent too much while being answered", self.transport.peer)

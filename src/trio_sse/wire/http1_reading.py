@@ -68,6 +68,10 @@ class Http1Reading:
                     refused = self._begin(event)
                     if refused is not None:
                         return refused
+                    if self.head is not None and not self._has_body(self.head):
+                        # h11 would say so in another event, which takes it another 4 µs.
+                        buffer[:0] = self.h11.trailing_data[0]
+                        return self.head
                 case h11.Data():
                     self._body += event.data
                     if len(self._body) > self._limits.max_body_bytes:
@@ -103,6 +107,9 @@ class Http1Reading:
             self._chunks.arrived(unread)
         self._raw = bytearray()
         return None
+
+    def _has_body(self, head: Request) -> bool:
+        return self._chunks is not None or "content-length" in head.headers
 
     def pending(self) -> bytes:
         """Take what the protocol itself wants sent before the request is complete."""
