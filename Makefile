@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types format bench bench-quick bench-peers report soak demo screenshot clean \
+.PHONY: help test lint types format bench bench-quick bench-peers report soak abuse demo screenshot clean \
   loadtest-h1 loadtest-h2 loadtest-ui loadtest-steady loadtest-ramp loadtest-burst loadtest-storm \
   loadtest-slow loadtest-restart loadtest-idle loadtest-smoke compare compare-peers
 
@@ -99,6 +99,9 @@ report: $(READY) ## rebuild the reports of all runs from their raw data, and res
 
 soak: $(READY) ## ten minutes of clients that come, stall and leave; nothing may be left behind
 	$(BIN)/python -m loadtests.soak $(ARGS)
+
+abuse: $(READY) ## attacks at full strength beside a canary, and the same on Hypercorn; results/, minutes
+	$(BIN)/python -m loadtests.abuse $(ARGS)
 
 demo: $(READY) ## this machine's own figures, live in your browser, over HTTP/1.1 and HTTP/2
 	@$(BIN)/python examples/demo $(ARGS)

@@ -29,6 +29,10 @@ __all__ = ["Http2Connection"]
 
 logger = logging.getLogger("trio_sse.connection")
 
+TURN_BYTES = 1024
+"""What one client can have done before others have their turn. In a kilobyte there is room for
+twenty requests that are taken back at once, 8 ms of work."""
+
 CANCEL = 8  # RFC 9113, 7: "the stream is no longer needed"
 
 
@@ -110,11 +114,11 @@ class Http2Connection(Endpoint):
     async def _read(self, data: bytes) -> bool:
         """Act on what the client sends; return False once it has left, True if we have to."""
         while True:
-            for happening in self.wire.receive(data, trio.current_time()):
-                if isinstance(happening, Gone):
-                    self._note_end(happening)
+            for start in range(0, len(data), TURN_BYTES):
+                if start:
+                    await trio.lowlevel.checkpoint()
+                if self._hear(data[start : start + TURN_BYTES]):
                     return True
-                self._take(happening)
             if self._draining and not self.busy:  # A client may also break off an upload.
                 return True
             self.flush()
@@ -125,6 +129,15 @@ class Http2Connection(Endpoint):
             if not data:
                 return False
             self._pulse.heard()
+
+    def _hear(self, data: bytes) -> bool:
+        """Act on a piece of what the client sends; True if the connection is over."""
+        for happening in self.wire.receive(data, trio.current_time()):
+            if isinstance(happening, Gone):
+                self._note_end(happening)
+                return True
+            self._take(happening)
+        return False
 
     def _note_end(self, gone: Gone) -> None:
         if gone.offence:

@@ -1,0 +1,120 @@
+"""What an attack costs the server, and what the canary notices of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .. import proc
+from ..bench.posting import Posting
+from ..bench.subjects import TrioSse
+from ..processes import ChildFailed
+from .attack import Attack
+from .case import Case
+from .subjects import Canary
+
+__all__ = ["Figures", "Server", "measure", "settled"]
+
+Server = TrioSse | Posting
+
+SAMPLE_SECONDS = 0.05
+SETTLE_SECONDS = 10.0
+QUIET_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One line of the table, for one server."""
+
+    ends: dict[str, int]
+    """How its connections ended, and how many did."""
+    sent: int
+    """Bytes that the attacker has sent."""
+    seconds: float
+    opened_p99: float
+    """How long a new stream took, in s, and the event that took longest, while it went on."""
+    opened_worst: float
+    delays_p99: float
+    faults: dict[str, int]
+    """What the canary found wrong."""
+    cpu: float
+    """Seconds that the server used, the canary's part included."""
+    growth: int
+    """Bytes of memory more than before, at most, and once all was over."""
+    left: int
+    died: str | None = None
+
+
+class _Peak:
+    """The most memory that a process had."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.most = proc.usage(pid).resident
+        self._over = threading.Event()
+
+    def watch(self) -> None:
+        while not self._over.wait(SAMPLE_SECONDS):
+            self.most = max(self.most, proc.usage(self._pid).resident)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        thread = threading.Thread(target=self.watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+
+def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figures:
+    """Make one attack for so long. Raises ChildFailed if the canary died."""
+    canary.report()
+    before = proc.usage(server.pid)
+    tls_port = server.tls_port if isinstance(server, TrioSse) else None
+    attack = Attack(server.port, tls_port, seconds)
+    peak = _Peak(server.pid)
+    began = time.monotonic()
+    died = None
+    with peak.watching():
+        try:
+            case.attack(attack)
+        except OSError as error:
+            attack.ends[f"refused: {type(error).__name__}"] += 1
+        took = time.monotonic() - began
+        cpu = proc.usage(server.pid).cpu - before.cpu
+        seen = canary.report()
+    try:
+        settled(server)
+    except ChildFailed as failure:
+        died = str(failure)
+    after = proc.usage(server.pid)
+    return Figures(
+        dict(attack.ends),
+        attack.sent,
+        took,
+        seen["opened"]["p99"],
+        seen["opened"]["worst"],
+        seen["delays"]["p99"],
+        seen["faults"],
+        cpu,
+        max(0, peak.most - before.resident),
+        max(0, after.resident - before.resident),
+        died,
+    )
+
+
+def settled(server: Server) -> None:
+    """Wait until a server has nobody but the canary. Raises ChildFailed if it does not live."""
+    server.check()
+    if isinstance(server, TrioSse):
+        deadline = time.monotonic() + SETTLE_SECONDS
+        # The canary's: one that follows, one that publishes, and now and then one that opens.
+        while server.figures()["server"]["connections"] > 3 and time.monotonic() < deadline:
+            time.sleep(SAMPLE_SECONDS)
+        server.ask("collect")
+    time.sleep(QUIET_SECONDS)

@@ -1,0 +1,137 @@
+"""The table of a run: abuse.json with all figures, abuse.md for people."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .. import machine
+from .case import Case
+from .measuring import Figures
+
+__all__ = ["Line", "write", "wrong"]
+
+KINDS_SHOWN = 3
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One attack on one server."""
+
+    server: str
+    case: Case
+    figures: Figures
+
+    def __str__(self) -> str:
+        figures = self.figures
+        return (
+            f"{self.server:9} {self.case.protocol:8} {self.case.name:52.52} {ended(figures):44.44} "
+            f"opens p99 {1e3 * figures.opened_p99:6.0f} ms, "
+            f"memory +{figures.growth / MIB:5.1f} MiB {faulty(figures)}"
+        )
+
+
+def ended(figures: Figures) -> str:
+    """Say how its connections ended, the most frequent ends first."""
+    if figures.died:
+        return "the server died"
+    kinds = sorted(figures.ends.items(), key=lambda each: -each[1])
+    shown = [f"{end} ({n:,})" for end, n in kinds[:KINDS_SHOWN]]
+    return "; ".join(shown) + ("; …" if len(kinds) > KINDS_SHOWN else "")
+
+
+def faulty(figures: Figures) -> str:
+    """Say what the canary found wrong."""
+    return ", ".join(f"{count} {fault}" for fault, count in figures.faults.items())
+
+
+def wrong(line: Line) -> list[str]:
+    """Say what should not have been, not counting what depends on the machine."""
+    name = f"{line.case.protocol}: {line.case.name}"
+    found = [f"{name}: the canary: {faulty(line.figures)}"] if line.figures.faults else []
+    if line.figures.died:
+        found.append(f"{name}: the server died: {line.figures.died}")
+    for end in line.figures.ends:
+        plain = re.sub(r"[0-9,]+ x ", "", end)
+        if not any(fnmatch.fnmatch(plain, each) for each in line.case.ends):
+            found.append(f"{name}: a connection ended with {end}")
+    return found
+
+
+def write(folder: Path, lines: Sequence[Line], command: str) -> None:
+    """Write both files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    described = machine.describe(command)
+    content = {
+        "machine": described,
+        "attacks": [
+            {
+                "server": line.server,
+                "protocol": line.case.protocol,
+                "name": line.case.name,
+                "reference": line.case.reference,
+                "wrong": wrong(line) if line.server == "trio-sse" else [],
+            }
+            | asdict(line.figures)
+            for line in lines
+        ],
+    }
+    (folder / "abuse.json").write_text(json.dumps(content, indent=1) + "\n")
+    page = ["# Attacks, and what a canary noticed of them", ""]
+    page += [f"`{described['command']}`, commit {described['commit']}", "", *HOW_TO_READ, ""]
+    for server in dict.fromkeys(line.server for line in lines):
+        page += [f"## {server}", "", *_table([each for each in lines if each.server == server]), ""]
+    page += [f"- {name}: {value}" for name, value in described.items()]
+    (folder / "abuse.md").write_text("\n".join(page) + "\n")
+
+
+HOW_TO_READ = (
+    "Each attack goes on for some seconds: one attacker, who comes back as soon as it is sent "
+    "away. Meanwhile the canary opens a stream every 50 ms and follows another, to which it "
+    "publishes ten events a second. How often a connection ended in which way is in brackets.",
+    "",
+    "Ours runs with its default limits, except that all timeouts are 2 s; Hypercorn with its "
+    "default settings and a small ASGI application, for scale. The attacker shares a processor "
+    "with the canary, so that a part of what the canary waits is the attacker's doing. CPU is the "
+    "server's while the attack went on, the canary's requests included.",
+)
+
+
+def _table(lines: Sequence[Line]) -> list[str]:
+    head = (
+        "attack",
+        "known as",
+        "how it ended",
+        "streams open, p99 ms",
+        "worst",
+        "events, p99 ms",
+        "canary's faults",
+        "CPU",
+        "sent MiB",
+        "memory + MiB",
+        "left",
+    )
+    rows = [head, ("---",) * len(head)]
+    for line in lines:
+        figures = line.figures
+        rows.append(
+            (
+                f"{line.case.protocol}: {line.case.name}",
+                line.case.reference,
+                ended(figures),
+                f"{1e3 * figures.opened_p99:.0f}",
+                f"{1e3 * figures.opened_worst:.0f}",
+                f"{1e3 * figures.delays_p99:.0f}",
+                faulty(figures) or "none",
+                f"{100 * figures.cpu / figures.seconds:.0f} %",
+                f"{figures.sent / MIB:.1f}",
+                f"{figures.growth / MIB:.1f}",
+                f"{figures.left / MIB:.1f}",
+            )
+        )
+    return ["| " + " | ".join(row) + " |" for row in rows]
