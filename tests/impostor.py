@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
 from loadtests import payload  # noqa: E402
-from loadtests.swarm.http2 import frame  # noqa: E402
+from loadtests.swarm.frames import frame  # noqa: E402
 
 Protocol = Literal["http1", "http2"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)

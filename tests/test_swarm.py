@@ -23,8 +23,9 @@ sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
 from loadtests.swarm.events import EventReader
 from loadtests.swarm.findings import Parser, Position, Received
+from loadtests.swarm.frames import frame
 from loadtests.swarm.http1 import Http1Parser
-from loadtests.swarm.http2 import Http2Parser, frame
+from loadtests.swarm.http2 import Http2Parser
 from loadtests.swarm.tape import Tape
 from loadtests.swarm.windows import Windows
 

@@ -17,7 +17,7 @@ from running import HUB
 
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
-from loadtests.swarm.http2 import frame
+from loadtests.swarm.frames import frame
 
 CLIENTS = 4
 END_STREAM = 1
@@ -135,7 +135,7 @@ def test_a_server_that_stops_and_one_in_its_place_are_waited_for(protocol: Proto
             crowd.crowd.close_all()
     assert crowd.crowd.reconnects == 2 * streams
     # The new one does not know the id, and says so.
-    assert set(crowd.receipts.faults) <= {"gap"}
+    assert set(crowd.receipts.faults.found()) <= {"gap"}
 
 
 # -- against a server that ends what it likes -------------------------------------------

@@ -1,28 +1,21 @@
-"""A crowd of browsers: who is cut off comes back, and goes on where they were.
+"""A crowd of browsers, which open connections, keep them open and are told of every event.
 
-By WHATWG HTML, 9.2.3: after the retry time, which the server may have said, with Last-Event-ID.
-On HTTP/2 a stream that has ended is opened again on its connection, while the server takes
-requests on that. Each draws its own part of the retry time, as clients of a real server do.
-
-Whoever drives it waits until `fileno()` is readable or `due()` has come, and calls `turn()`.
+Whoever drives it waits until `fileno()` is readable or `due()` has come, and calls `turn()`. Then
+listeners hear what has become of clients; the receipts hear the rest.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
-from time import monotonic, time_ns
-from typing import Any, Protocol
+from collections import deque
+from time import monotonic
 
-from .client import Client, Recovery
-from .connection import Connection
-from .findings import Findings, Offence
-from .loop import Loop
+from .client import Client
+from .missing import missing
 from .receipts import Receipts
+from .returning import Listener, Returning
 from .target import Target
 
-__all__ = ["Crowd", "Listener"]
+__all__ = ["Crowd"]
 
 AT_ONCE = 256
 """New connections that may be under way; who comes back does not wait for others."""
@@ -30,24 +23,8 @@ AT_ONCE = 256
 READS_AT_ONCE = 256
 """Connections read between two looks at the clock."""
 
-SHORTEST_RETRY = 0.1
-"""Seconds that a client waits at least, whatever the server says: it is not to spin."""
 
-
-class Listener(Protocol):
-    """Who is told what becomes of clients. Called within `turn()`: it must be quick."""
-
-    def opened(self, client: Client) -> None:
-        """All streams of the client are open, for the first time or again."""
-
-    def ended(self, client: Client, reason: str) -> None:
-        """Its connection, or one stream of it, is over, and will be opened again.
-
-        `reason` is ended, reset, refused, unreachable, broken or dropped (by ourselves).
-        """
-
-
-class Crowd(Loop):
+class Crowd(Returning):
     """Opens connections, keeps them open, and has what they receive written into receipts."""
 
     def __init__(
@@ -61,28 +38,12 @@ class Crowd(Loop):
         """Raises ValueError if the target does not want the kernel's times."""
         if not target.stamped:
             raise ValueError("A crowd measures by the kernel's times: make the target `stamped`.")
-        super().__init__(target, receipts, seed=seed)
-        self.receipts = receipts
+        super().__init__(target, receipts, seed=seed, listener=listener)
         self.at_once = AT_ONCE
-        self.connected = 0
-        """Streams that are open now."""
-        self.opened = 0
-        """Streams answered with 200, ever."""
-        self.reconnects = 0
-        """Those of them that had been open before."""
-        self.errors = 0
-        """Refusals, servers that could not be reached or hung up, and answers out of protocol."""
-        self.endings: Counter[str] = Counter()
-        """Connections, and streams by themselves, that are over, by reason."""
-        self._listener = listener
         self._everyone: dict[int, Client] = {}
         """Who has not left for good, by number."""
         self._waiting: deque[Client] = deque()
         """Who is to be dialled when there is room."""
-        self._under_way = 0
-        """Connections of which not all streams have been answered."""
-        self._timers: list[tuple[float, int, Callable[[Any], None], Any]] = []
-        self._timers_set = 0
 
     @property
     def events(self) -> int:
@@ -104,14 +65,12 @@ class Crowd(Loop):
         """Return when, by time.monotonic(), `turn()` has something to do; None: nothing yet."""
         if self._waiting and self._under_way < self.at_once:
             return 0.0
-        return self._timers[0][0] if self._timers else None
+        return self._timers.next
 
     def turn(self, longest: float = 0.01) -> None:
         """Do what is to be done now, for about `longest` seconds. Never waits."""
         deadline = monotonic() + longest
-        while self._timers and self._timers[0][0] <= monotonic() < deadline:
-            _, _, act, subject = heappop(self._timers)
-            act(subject)
+        self._timers.run(deadline)
         while self._waiting and self._under_way < self.at_once and monotonic() < deadline:
             self._dial(self._waiting.popleft())
         # Nobody is dialled from here on: a file number means the same to the end.
@@ -123,10 +82,6 @@ class Crowd(Loop):
                     connection.ready()
             if len(ready) < READS_AT_ONCE or monotonic() >= deadline:
                 return
-
-    def _after(self, seconds: float, act: Callable[[Any], None], subject: Any) -> None:
-        self._timers_set += 1
-        heappush(self._timers, (monotonic() + seconds, self._timers_set, act, subject))
 
     # -- coming and going ---------------------------------------------------------------
 
@@ -159,131 +114,7 @@ class Crowd(Loop):
     def stall(self, connections: int, seconds: float) -> None:
         """Have so many connections read nothing for so long."""
         for connection in self._stall(connections):
-            self._after(seconds, self._wake, connection)
-
-    def _dial(self, client: Client) -> None:
-        if client.closed:
-            return
-        client.dialled = time_ns()
-        try:
-            self._connect(client)
-        except OSError:
-            self._count_ending(client, "unreachable", error=True)
-            self._come_back(client)
-        else:
-            self._under_way += 1
-
-    def _come_back(self, client: Client) -> None:
-        self._after(self._retry(client), self._dial, client)
-
-    def _retry(self, client: Client) -> float:
-        """Draw how long a client waits before it connects again, in seconds."""
-        return max(SHORTEST_RETRY, client.retry_ms / 1000 * self.random.uniform(0.5, 1.5))
-
-    def _part(self, connection: Connection) -> None:
-        """Let go of a connection and close it."""
-        self.connected -= connection.open
-        connection.open = 0
-        if connection.unanswered:
-            connection.unanswered = 0
-            self._under_way -= 1
-        self._forget(connection)
-        connection.close()
-
-    def _over(self, connection: Connection, reason: str, *, error: bool = False) -> None:
-        """A connection is over: its client comes back later."""
-        client = connection.client
-        client.reconnects += client.joined is not None
-        self._cut(client, range(client.streams))
-        self._part(connection)
-        self._count_ending(client, reason, error=error)
-        self._come_back(client)
-
-    def _count_ending(self, client: Client, reason: str, *, error: bool = False) -> None:
-        self.endings[reason] += 1
-        self.errors += error
-        if self._listener is not None:
-            self._listener.ended(client, reason)
-
-    def _cut(self, client: Client, places: Iterable[int]) -> None:
-        """Note from when on streams have to catch up, if they have ever been open."""
-        if client.joined is None:
-            return
-        now = time_ns()
-        for place in places:
-            recovery = client.recovering.setdefault(place, Recovery(now))
-            recovery.opened = None
-
-    # -- what connections tell ----------------------------------------------------------
-
-    def answered(self, connection: Connection, found: Findings, kernel: int) -> None:
-        client = connection.client
-        if found.opened or found.refused:
-            connection.unanswered -= len(found.opened) + len(found.refused)
-            self._under_way -= not connection.unanswered
-        if found.opened:
-            self._opened(connection, found.opened, kernel)
-        for reason, places in (("refused", found.refused), ("ended", found.ended)):
-            if places and self.target.protocol == "http1":
-                self._over(connection, reason, error=reason == "refused")
-                return
-            for place in places:
-                if reason == "ended":
-                    connection.open -= 1
-                    self.connected -= 1
-                self._cut(client, [place])
-                self._count_ending(client, reason, error=reason == "refused")
-                self._after(self._retry(client), self._ask_again, (connection, place))
-        self._end_if_idle(connection)
-
-    def _opened(self, connection: Connection, places: list[int], kernel: int) -> None:
-        client = connection.client
-        connection.open += len(places)
-        self.connected += len(places)
-        self.opened += len(places)
-        us = (kernel - client.dialled) // 1000
-        if client.joined is not None:
-            self.reconnects += len(places)
-        elif not connection.reopened:
-            self.receipts.opened(client, len(places), us)
-        for place in places:
-            recovery = client.recovering.get(place)
-            if recovery is not None:
-                recovery.opened, recovery.caught_up = kernel, 0
-        if connection.open < client.streams:
-            return
-        if not connection.reopened:
-            client.connect_us = us
-        if client.joined is None:
-            client.joined = kernel
-            self.receipts.joined(client)
-        if self._listener is not None:
-            self._listener.opened(client)
-
-    def _ask_again(self, subject: tuple[Connection, int]) -> None:
-        connection, place = subject
-        if connection.over:
-            return  # Its client comes back with all of its streams.
-        if connection.closing:
-            self._end_if_idle(connection)
-            return
-        connection.client.reconnects += 1
-        self._under_way += not connection.unanswered
-        connection.ask_again(place)
-
-    def _end_if_idle(self, connection: Connection) -> None:
-        """Leave a connection on which nothing can be asked for, once nothing comes any more."""
-        if connection.closing and not connection.over and not connection.open:
-            self._over(connection, "ended")
-
-    def broke(self, connection: Connection) -> None:
-        self._over(connection, "broken", error=True)
-
-    def ended(self, connection: Connection, reason: str) -> None:
-        if connection.over:
-            return
-        never_answered = connection.unanswered == connection.client.streams
-        self._over(connection, reason, error=never_answered)
+            self._timers.set(seconds, self._wake, connection)
 
     # -- at the end ---------------------------------------------------------------------
 
@@ -301,17 +132,5 @@ class Crowd(Loop):
         for client in self._everyone.values():
             for place in list(client.recovering):
                 self.receipts.recovered(client, place)
-            for offence in self._missing(client, numbers):
+            for offence in missing(client, numbers, self.receipts.due):
                 self.receipts.blame(client, [offence])
-
-    def _missing(self, client: Client, numbers: list[int]) -> Iterable[Offence]:
-        joined = client.joined
-        if joined is None or not numbers:
-            return
-        if client.first <= numbers[0] and not client.lacking(numbers[-1]):
-            return
-        for place, position in enumerate(client.where()):
-            for number in numbers:
-                here = client.first <= number <= (position.number or 0)
-                if not here and joined <= self.receipts.due(number):
-                    yield Offence("missing", place, number, number)

@@ -14,8 +14,8 @@ from .audience import Audience
 from .book import Book
 from .client import Client
 from .connection import Connection
+from .dialling import dial
 from .findings import Findings
-from .link import dial
 from .target import Target
 
 __all__ = ["Loop"]

@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import Any
 
 from .bins import LONGEST, Bins, encoded
-from .receipts import EVENT_BITS
+from .tally import EVENT_BITS
 
 __all__ = ["merge"]
 

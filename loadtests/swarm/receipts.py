@@ -15,39 +15,14 @@ from typing import Any
 
 from .bins import FINE, LONGEST, Bins
 from .client import Client
-from .findings import Fault, Offence, Position, Received
+from .faults import Faults
+from .findings import Offence, Position, Received
+from .tally import EVENT_BITS, Tally
 
-__all__ = ["EVENT_BITS", "Receipts"]
+__all__ = ["Receipts"]
 
-EVENT_BITS = 8
-"""Significant bits of an event's latencies, of which only the median is wanted: it is then
-exact to 0.4 %, and an event takes 26 KB."""
-
-EXAMPLES = 20
-EXAMPLES_A_FAULT = 6
-
-KERNEL, APPLICATION, CONNECT, FIRST_EVENT, RECOVERY = (
-    "kernel",
-    "application",
-    "connect",
-    "first event",
-    "recovery",
-)
-
-
-class _Tally:
-    """The receipts of one event."""
-
-    __slots__ = ("bins", "clients", "counts", "due", "first", "last", "last_application")
-
-    def __init__(self, due: int) -> None:
-        self.due = due
-        self.clients = 0
-        self.first = LONGEST
-        self.last = 0
-        self.last_application = 0
-        self.bins = Bins(EVENT_BITS)
-        self.counts = self.bins.counts
+KERNEL, APPLICATION = "kernel", "application"
+CONNECT, FIRST_EVENT, RECOVERY = "connect", "first event", "recovery"
 
 
 class Receipts:
@@ -61,9 +36,7 @@ class Receipts:
         """Events received by a stream, ever."""
         self.total_bytes = 0
         """Bytes read, ever."""
-        self.faults: Counter[Fault] = Counter()
-        self.examples: list[str] = []
-        self._examples_of: Counter[Fault] = Counter()
+        self.faults = Faults(process)
         self._dues: dict[int, int] = {}
         self._joined: list[tuple[int, int]] = []
         """When, and how many streams."""
@@ -73,7 +46,6 @@ class Receipts:
         self._taken: dict[str, dict[int, int]] = {}
         """Since the last `take`, by whole ms."""
         self._taken_bytes = 0
-        self._taken_faults: Counter[Fault] = Counter()
         self.take()
         self.measure(0, 0)
 
@@ -85,7 +57,7 @@ class Receipts:
         Both are to be ahead: an event that somebody has received already does not count.
         """
         self._begin, self._end = begin, end
-        self._tallies: dict[int, _Tally] = {}
+        self._tallies: dict[int, Tally] = {}
         self._kernel_bins, self._application_bins = Bins(), Bins()
         self._kernel = self._kernel_bins.counts
         self._application = self._application_bins.counts
@@ -108,7 +80,7 @@ class Receipts:
             if event.number not in self._dues:
                 due = self._dues[event.number] = event.published
                 if self._begin <= due <= self._end:
-                    self._tallies[event.number] = _Tally(due)
+                    self._tallies[event.number] = Tally(due)
 
     def read(self, length: int) -> None:
         """Count the bytes of one read."""
@@ -185,36 +157,13 @@ class Receipts:
         self._unclaimed = 0
 
     def blame(self, client: Client, offences: Sequence[Offence]) -> None:
-        """Count faults. What turned up after all is not lost."""
+        """Count faults, and forgive what a gap has announced, if that is expected."""
         for offence in offences:
-            fault = offence.fault
-            if fault == "skipped":
-                if self.expect_gap:
-                    self._forgive(client, offence)
-                    continue
-                fault = "lost"
-            elif fault == "reordered":
-                self.faults["lost"] -= 1
-            self.faults[fault] += offence.events
-            self._taken_faults[fault] += offence.events
-            self._give_example(client, fault, offence)
-
-    def _forgive(self, client: Client, offence: Offence) -> None:
-        """Do not expect events that the server has said it lost."""
-        if offence.first is not None and offence.last is not None:
-            self._forgiven.update(range(offence.first, offence.last + 1))
-
-    def _give_example(self, client: Client, fault: Fault, offence: Offence) -> None:
-        if len(self.examples) >= EXAMPLES or self._examples_of[fault] >= EXAMPLES_A_FAULT:
-            return
-        self._examples_of[fault] += 1
-        text = f"{self.process}: client {client.number}:{offence.stream} of hub {client.server}"
-        text += f" {fault}"
-        if offence.first is not None:
-            text += f" event {offence.first}"
-            if offence.last != offence.first:
-                text += f" to {offence.last}"
-        self.examples.append(text)
+            if offence.fault == "skipped" and self.expect_gap:
+                if offence.first is not None and offence.last is not None:
+                    self._forgiven.update(range(offence.first, offence.last + 1))
+            else:
+                self.faults.blame(client, offence)
 
     # -- what the crowd tells -----------------------------------------------------------
 
@@ -266,13 +215,12 @@ class Receipts:
         """
         taken: dict[str, Any] = {name: dict(counts) for name, counts in self._taken.items()}
         taken["bytes"] = self.total_bytes - self._taken_bytes
-        taken["faults"] = dict(self._taken_faults)
+        taken["faults"] = self.faults.take()
         names = (KERNEL, APPLICATION, CONNECT, FIRST_EVENT, RECOVERY)
         self._taken = {name: defaultdict(int) for name in names}
         self._taken_kernel = self._taken[KERNEL]
         self._taken_application = self._taken[APPLICATION]
         self._taken_bytes = self.total_bytes
-        self._taken_faults.clear()
         return taken
 
     def report(self) -> dict[str, Any]:
@@ -283,8 +231,8 @@ class Receipts:
             "reads": self._reads,
             "piled_reads": self._piled_reads,
             "bytes": self._bytes,
-            "faults": {fault: number for fault, number in self.faults.items() if number},
-            "examples": list(self.examples),
+            "faults": self.faults.found(),
+            "examples": list(self.faults.examples),
             "kernel": self._kernel_bins.filled(),
             "application": self._application_bins.filled(),
             "connect": self._durations[CONNECT].filled(),

@@ -12,9 +12,10 @@ from ssl import CERT_NONE, PROTOCOL_TLS_CLIENT, SSLContext, TLSVersion
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from . import http1, http2
+from . import frames, http1
 from .events import EventReader
 from .findings import Parser, Position
+from .http2 import Http2Parser
 from .windows import Width, Windows
 
 __all__ = ["HTTP", "Target", "trusting"]
@@ -104,12 +105,12 @@ class Target:
         ids = [position.id for position in positions]
         if windows is None:
             return http1.request(paths[0], ids[0], self.authority)
-        return http2.requests(windows, paths, ids, scheme=self._scheme, authority=self.authority)
+        return frames.requests(windows, paths, ids, scheme=self._scheme, authority=self.authority)
 
     def late_request(self, client: int, place: int, stream_id: int, position: Position) -> bytes:
         """Return what opens one stream again on an HTTP/2 connection."""
         path = self.path.format(topic=self.topics_of(client, place + 1)[place])
-        return http2.late_request(
+        return frames.late_request(
             stream_id, path, position.id, scheme=self._scheme, authority=self.authority
         )
 
@@ -136,7 +137,7 @@ class Target:
             return http1.Http1Parser(
                 readers[0], in_body=opened, chunked=chunked, compressed=self.compressed
             )
-        return http2.Http2Parser(readers, windows, opened=opened)
+        return Http2Parser(readers, windows, opened=opened)
 
     @property
     def _scheme(self) -> str:
