@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
@@ -14,7 +15,7 @@ from trio_sse import Cors, Event, Limits, encode
 from trio_sse.mercure import PATH
 
 from .curl import answer, curl_stream
-from .http2_stranger import http2_stranger
+from .http2_stranger import Http2Stranger, http2_stranger
 from .hypercorn_site import HypercornSite, hypercorn_site
 from .programs import needs
 from .raw import RawPeer, raw_peer
@@ -330,6 +331,17 @@ async def test_a_body_that_comes_too_late_takes_nobody_along() -> None:
         assert (await two.answer(page))[0] == "200"
 
 
+@asynccontextmanager
+async def two_followers(site: HypercornSite) -> AsyncIterator[tuple[RawPeer, Http2Stranger, int]]:
+    """A follower over HTTP/1.1, and one over HTTP/2 with its stream."""
+    async with raw_peer(site.port) as one, http2_stranger(site.port) as two:
+        await get(one, FOLLOW)
+        stream_id = await two.ask(FOLLOW)
+        await one.until(b"retry: 2000\n\n")
+        await site.followed(2)
+        yield one, two, stream_id
+
+
 # -- connections that stay, and the stop ---------------------------------------------------------
 
 
@@ -350,11 +362,7 @@ async def test_a_connection_is_used_again_after_a_stream_and_closed_when_it_idle
 async def test_who_drains_before_hypercorn_stops_tells_everyone_when_to_come_back(
     site: HypercornSite,
 ) -> None:
-    async with raw_peer(site.port) as one, http2_stranger(site.port) as two:
-        await get(one, FOLLOW)
-        stream_id = await two.ask(FOLLOW)
-        await one.until(b"retry: 2000\n\n")
-        await site.followed(2)
+    async with two_followers(site) as (one, two, stream_id):
         await site.application.drain()
         site.stopping.set()
         assert re.search(rb"\r\nretry: \d+\n\n\r\n0\r\n\r\n$", await one.rest())
@@ -369,11 +377,7 @@ async def test_who_drains_before_hypercorn_stops_tells_everyone_when_to_come_bac
 async def test_when_hypercorn_stops_by_itself_only_http1_clients_are_told(
     site: HypercornSite,
 ) -> None:
-    async with raw_peer(site.port) as one, http2_stranger(site.port) as two:
-        await get(one, FOLLOW)
-        stream_id = await two.ask(FOLLOW)
-        await one.until(b"retry: 2000\n\n")
-        await site.followed(2)
+    async with two_followers(site) as (one, two, stream_id):
         site.stopping.set()
         assert re.search(rb"\r\nretry: \d+\n\n\r\n0\r\n\r\n$", await one.rest())
         while not two.closed:
