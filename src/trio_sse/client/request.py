@@ -171,10 +171,9 @@ async def _quote(response: httpx.Response) -> str:
 
 
 def _retry_after(response: httpx.Response) -> float:
-    # RFC 9110, 10.2.3: seconds, or a date, which needs two clocks that agree. Not believed
-    # beyond ten minutes.
+    # RFC 9110, 10.2.3: seconds, or a date, which needs two clocks that agree.
     text = response.headers.get("retry-after", "")
-    return min(float(text), 600.0) if text.isascii() and text.isdigit() else 0.0
+    return min(float(text), LONGEST_RETRY_AFTER) if text.isascii() and text.isdigit() else 0.0
 
 
 def trouble(error: Exception, url: httpx.URL) -> Away | Refused:
