@@ -51,9 +51,9 @@ class TestSchedule:
         assert not schedule.is_idle_from(SECOND)
         assert schedule.until(9 * SECOND) == 2
         assert schedule.is_idle_from(2 * SECOND)
-        schedule.resume(9 * SECOND)
-        assert schedule.until(10 * SECOND) == 4
-        assert schedule.dues == [0, SECOND, 9 * SECOND, 10 * SECOND]
+        schedule.resume(2, 9 * SECOND)
+        assert schedule.until(10 * SECOND) == 5
+        assert schedule.dues[2:] == [9 * SECOND, 19 * SECOND // 2, 10 * SECOND]
 
     @given(
         st.lists(st.tuples(st.integers(1, 5), st.integers(0, 10 * SECOND)), max_size=4),

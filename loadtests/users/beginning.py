@@ -47,7 +47,7 @@ class Beginning:
         listen(environment, "sse_news", self._news)
         hook(environment.events.test_start, self._on_test_start)
         hook(environment.events.spawning_complete, self._on_spawning_complete)
-        hook(environment.events.test_stop, self._on_test_stop)
+        hook(environment.events.test_stopping, self._on_test_stopping)
         hook(environment.events.quitting, self._on_quitting)
         options = environment.parsed_options
         if options is not None and options.headless and not is_told(environment):
@@ -58,8 +58,7 @@ class Beginning:
         options = self._environment.parsed_options
         assert options is not None
         try:
-            self._settings = settings = Settings.of(options, self._environment.host)
-            self._check(settings)
+            self._settings = settings = self._read()
             if settings.seconds is None:
                 raise ValueError("Say how long to measure: --run-time 60")
         except ValueError as refusal:
@@ -69,15 +68,20 @@ class Beginning:
         # Locust counts from the first user on; the conductor ends the run long before this.
         options.run_time = round(longest(settings))
 
-    def _check(self, settings: Settings) -> None:
+    def _read(self) -> Settings:
+        """Return what is asked for; raises ValueError if it cannot or must not be."""
         options = self._environment.parsed_options
         assert options is not None
+        settings = Settings.of(options, self._environment.host)
+        if self._protocol() == "http1":
+            settings = replace(settings, streams=1)
         if not settings.allow_remote and (refusal := permission.refusal_of_hosts(settings.hubs)):
             raise ValueError(refusal)
         processes = options.processes or options.expect_workers or 1
-        streams = 1 if self._protocol() == "http1" else settings.streams
-        if refusal := permission.refusal_of_files(settings.steps[-1], processes, streams):
+        users = settings.steps[-1]
+        if refusal := permission.refusal_of_files(users, processes, settings.streams):
             raise ValueError(refusal)
+        return settings
 
     def _protocol(self) -> Protocol:
         found = {
@@ -115,11 +119,8 @@ class Beginning:
     # -- a test ---------------------------------------------------------------------------
 
     def _on_test_start(self, environment: Environment, **_: object) -> None:
-        options = environment.parsed_options
-        assert options is not None
         try:
-            settings = self._settings or Settings.of(options, environment.host)
-            self._check(settings)
+            settings = self._settings or self._read()
             protocol = self._protocol()
         except ValueError as refusal:
             raise StopTest(str(refusal)) from None
@@ -133,9 +134,9 @@ class Beginning:
 
     def _on_spawning_complete(self, **_: object) -> None:
         if not isinstance(self._environment.runner, MasterRunner):
-            crew_of(self._environment).seat_the_rest()
+            crew_of(self._environment).end_spawning()
 
-    def _on_test_stop(self, environment: Environment, **_: object) -> None:
+    def _on_test_stopping(self, environment: Environment, **_: object) -> None:
         if self._leading is not None and self._leading is not gevent.getcurrent():
             self._leading.kill()
         disband(environment)

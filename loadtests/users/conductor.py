@@ -32,10 +32,10 @@ LAST_PATIENCE = 60.0
 
 REPORT_PATIENCE = 60.0
 PAUSE_PATIENCE = 10.0
-DISMISS_PATIENCE = 30.0
 
-LEAD_SECONDS = 1.0
-"""Orders are given so long before they are to be carried out."""
+LEAD_SECONDS = 2.0
+"""Orders are given so long before they are to be carried out: a process with many users collects
+its garbage first."""
 
 LOOK_SECONDS = 0.1
 PROGRESS_SECONDS = 5.0
@@ -54,8 +54,7 @@ def longest(settings: Settings) -> float:
     waits = CONNECT_PATIENCE + PAUSE_PATIENCE + LAST_PATIENCE + REPORT_PATIENCE + LEAD_SECONDS
     stall = sum(settings.stall[1:]) if settings.stall else 0.0
     each = waits + settings.settle + stall + (settings.seconds or 0.0)
-    spawning = settings.steps[-1] / settings.spawn_rate
-    return len(settings.steps) * each + spawning + DISMISS_PATIENCE
+    return len(settings.steps) * each + settings.steps[-1] / settings.spawn_rate
 
 
 class Broken(Exception):
@@ -80,19 +79,16 @@ class Conductor:
                 self._grow(users)
             if not self._measure(users):
                 return None
-        outcome = Outcome(
+        return Outcome(
             settings=self._settings,
             start=self._start,
             end=time.time(),
             steps=self._steps,
             connected=min(self._steps[-1].connected, self.news.connected),
-            rows=[list(rows) for rows in self.news.rows.values()],
+            rows=list(self.news.rows.values()),
             published=self.news.published,
             cpu=list(self.news.cpu.values()),
         )
-        self._order({"do": "dismiss"})
-        self._wait(DISMISS_PATIENCE, lambda: len(self.news.dismissed) == len(self._workers))
-        return outcome
 
     # -- a step ---------------------------------------------------------------------------
 
@@ -100,12 +96,14 @@ class Conductor:
         """Have Locust spawn until there are so many, the publisher aside."""
         runner = runner_of(self._environment)
         if runner.target_user_count != users + 1:
+            self._order({"do": "grow"})
             gevent.spawn(runner.start, users + 1, self._settings.spawn_rate)
 
     def _measure(self, users: int) -> bool:
         """Measure with so many; False if it goes on until somebody stops it."""
         settings = self._settings
         self._connect(users)
+        self._order({"do": "resume", "rate": settings.rate})
         gevent.sleep(settings.settle)
         connected = self.news.connected
         begin = time.time_ns() + _ns(LEAD_SECONDS)
@@ -124,7 +122,7 @@ class Conductor:
         )
         published = self._see_it_through(begin, end)
         reports = self._collect()
-        self._order({"do": "resume"})
+        self._order({"do": "resume", "rate": settings.connecting_rate})
         self._steps.append(Step(users, connected, begin, end, merge(reports, published)))
         return True
 

@@ -33,7 +33,7 @@ TELL_SECONDS = 1.0
 LOOK_SECONDS = 0.1
 """How often it is asked whether everyone has the last event."""
 
-DISMISS_SECONDS = 10.0
+CLOSE_SECONDS = 10.0
 
 READ = 1
 """libev's EV_READ."""
@@ -57,7 +57,7 @@ def crew_of(environment: Environment) -> Crew:
 
 def disband(environment: Environment) -> None:
     """End the crew of this process, if there is one."""
-    if crew := _crews.pop(environment, None):
+    if crew := _crews.get(environment):
         crew.close()
 
 
@@ -75,13 +75,13 @@ class Crew:
     def __init__(self, environment: Environment, settings: Settings, protocol: Protocol) -> None:
         self._environment = environment
         self.settings = settings
-        self._protocol = protocol
         index = getattr(runner_of(environment), "worker_index", 0)
         self.crowd: Crowd = crowds.make(settings, protocol, f"process {index + 1}", index)
         self.publisher: Callable[[Content], None] | None = None
         """Takes orders, if the publisher is in this process."""
         self._filling = Seats()
         """Seats that are not all taken, so that nobody has connected yet."""
+        self._spawning = True
         self._cpu: list[tuple[float, float]] = []
         """(time, CPU seconds) at the beginning and the end of what is measured."""
         self._awaited = 0
@@ -93,12 +93,22 @@ class Crew:
         """Give a user a place: on a connection of its own, or on one that others share."""
         seats = self._filling
         seats.taken += 1
-        if seats.taken == self._shared_by:
-            self.seat_the_rest()
+        if seats.taken == self.settings.streams:
+            self._seat()
         return seats
 
-    def seat_the_rest(self) -> None:
-        """Connect those who wait for others to share with: nobody else will come."""
+    def end_spawning(self) -> None:
+        """Let those who wait for others to share with connect, once all who were to come have."""
+        # On a busy machine Locust says that spawning is over before it is.
+        self._spawning = False
+        self._seat_the_rest()
+
+    def _seat_the_rest(self) -> None:
+        runner = runner_of(self._environment)
+        if not self._spawning and runner.user_count >= runner.target_user_count:
+            self._seat()
+
+    def _seat(self) -> None:
         seats = self._filling
         if seats.taken:
             self._filling = Seats()
@@ -110,14 +120,16 @@ class Crew:
         if not seats.taken and seats.client is not None:
             self.crowd.close(seats.client)
 
-    @property
-    def _shared_by(self) -> int:
-        return 1 if self._protocol == "http1" else self.settings.streams
-
     def close(self) -> None:
-        """End all connections."""
+        """End all connections, then all users, who have nothing left to do.
+
+        Locust would make a greenlet to end each of them, while the crowd reads on: minutes.
+        """
         gevent.killall(self._greenlets)
         self.crowd.close_all()
+        users = runner_of(self._environment).user_greenlets
+        users.kill(block=False)
+        users.join(CLOSE_SECONDS)
 
     # -- its own greenlets ----------------------------------------------------------------
 
@@ -136,6 +148,7 @@ class Crew:
         while True:
             gevent.sleep(TELL_SECONDS - time.time() % TELL_SECONDS)
             self._count()
+            self._seat_the_rest()
 
     def _count(self) -> None:
         crowd = self.crowd
@@ -169,6 +182,8 @@ class Crew:
     def obey(self, order: Content) -> None:
         """Do what the conductor says."""
         match order["do"]:
+            case "grow":
+                self._spawning = True
             case "measure":
                 self._measure(order)
             case "await":
@@ -176,8 +191,6 @@ class Crew:
                 self._do(lambda: self._await(number))
             case "report":
                 self._report()
-            case "dismiss":
-                self._do(self._dismiss)
             case "pause" | "resume" | "burst" if self.publisher is not None:
                 self.publisher(order)
 
@@ -220,10 +233,3 @@ class Crew:
         self._count()
         cpu = [os.getpid(), seconds, (cpu_after - cpu_before) / seconds]
         self.tell("report", {"report": self.crowd.receipts.report(), "cpu": cpu})
-
-    def _dismiss(self) -> None:
-        """End all users. Locust's own way takes some 0.1 ms for each, with a greenlet for each."""
-        users = runner_of(self._environment).user_greenlets
-        gevent.killall(list(users), block=False)
-        users.join(DISMISS_SECONDS)
-        self.tell("dismissed", {})

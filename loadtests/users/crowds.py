@@ -39,7 +39,7 @@ def make(settings: Settings, protocol: Protocol, process: str, seed: int) -> Cro
         path=settings.subscribe_path + "?topic={topic}",
         topics=(settings.topic,),
         windows=settings.windows,
-        streams=1 if protocol == "http1" else settings.streams,
+        streams=settings.streams,
     )
     receipts = Receipts(process=process, expect_gap=settings.expect_gap)
     return Crowd(target, receipts=receipts, seed=seed)

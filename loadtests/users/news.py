@@ -25,7 +25,6 @@ class News:
         self.dues: list[tuple[int, int]] = []
         """Number and due time of each event."""
         self.has_paused = False
-        self.dismissed: set[str] = set()
         self.failure: str | None = None
         self._awaited = 0
 
@@ -53,8 +52,6 @@ class News:
                 self.published = content
                 self.dues += [(number, due) for number, due in content["dues"]]
                 self.has_paused = self.has_paused or content["paused"]
-            case "dismissed":
-                self.dismissed.add(process)
             case "failed":
                 self.failure = content["reason"]
 

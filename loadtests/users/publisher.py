@@ -78,7 +78,7 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
         "path": settings.publish_path,
         "topic": settings.topic,
         "size": settings.event_bytes,
-        "rate": settings.rate,
+        "rate": settings.connecting_rate,
     }
     return subprocess.Popen(
         [sys.executable, "-m", "loadtests.users.publishing", json.dumps(arguments)],

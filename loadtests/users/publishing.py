@@ -5,8 +5,9 @@
 Without Locust and gevent: a load client that is busy with ten thousand others would publish
 late and blame the server.
 
-Orders are lines of JSON on standard input: `burst` (count, at), `pause` (at), `resume`. Once a
-second it says in a line what has been done, and once after each pause. It ends with its input.
+Orders are lines of JSON on standard input: `burst` (count, at), `pause` (at), `resume`
+(rate). Once a second it says in a line what has been done, and once after each pause. It ends with
+its input.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class _Clerk:
                     self._desk.schedule.pause(order["at"])
                     self._pausing = True
                 case "resume":
-                    self._desk.schedule.resume(time.time_ns())
+                    self._desk.schedule.resume(order["rate"], time.time_ns())
             self._desk.changed.notify_all()
 
     def has_paused(self) -> bool:

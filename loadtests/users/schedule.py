@@ -36,10 +36,10 @@ class Schedule:
         """Have nothing due from `at` on."""
         self._paused = at
 
-    def resume(self, at: int) -> None:
-        """Go on after a pause with an event that is due at `at`."""
+    def resume(self, rate: float, at: int) -> None:
+        """Go on at this rate, perhaps after a pause, with an event that is due at `at`."""
         self._paused = None
-        self._origin, self._ticks = at, 0
+        self._rate, self._origin, self._ticks = rate, at, 0
 
     def next(self) -> int | None:
         """Return when the next event is due that has no number yet, if there is to be one."""

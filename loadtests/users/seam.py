@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
 
-from locust import argument_parser
+from locust import argument_parser, runners
 from locust.env import Environment
 from locust.event import EventHook
 from locust.rpc import Message
@@ -23,6 +23,10 @@ Content = dict[str, Any]
 # A worker calls this once for each argument in each message that has it spawn users, and each time
 # it builds Locust's whole command line: half a second a message.
 argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
+
+runners.HEARTBEAT_LIVENESS = 30
+"""Seconds that a worker may be silent. Locust's own 3 end a run in which a worker that has
+50,000 users collects its garbage on a processor that it shares."""
 
 
 def hook(event: EventHook, listener: Callable[..., None]) -> None:

@@ -96,6 +96,11 @@ class Settings:
     allow_remote: bool
     output: str
 
+    @property
+    def connecting_rate(self) -> float:
+        """Events a second while users connect: a server that is busy with both shows neither."""
+        return min(self.rate, 1.0)
+
     @classmethod
     def of(cls, options: Namespace, host: str | None) -> Self:
         """Read Locust's options; raises ValueError with a sentence."""
