@@ -144,6 +144,13 @@ def test_a_ramp_goes_up_to_what_is_asked_for() -> None:
     assert http2.load.ramp[-1] == 100_000
 
 
+def test_a_tenth_of_the_connections_stalls() -> None:
+    http1, http2 = SCENARIOS["slow"].variants(Asked())
+    assert (http1.load.stall, http2.load.stall) == ("200@10:20", "5@10:20")
+    http1, http2 = SCENARIOS["slow"].variants(Asked(users=300))
+    assert (http1.load.stall, http2.load.stall) == ("30@10:20", "1@10:20")
+
+
 def test_a_comparison_loads_both_servers_alike() -> None:
     variants = SCENARIOS["compare"].variants(Asked())
     assert len(variants) == 8

@@ -20,6 +20,9 @@ from .trial import Outcome
 
 __all__ = ["named", "write"]
 
+FOREIGN = 0.1
+"""Part of the servers' processor that other programs may have before it is said."""
+
 DIGITS = 7
 """Of a figure: more are noise, and do not compress."""
 
@@ -65,9 +68,21 @@ def _warnings(outcomes: Sequence[Outcome]) -> list[str]:
     for outcome in outcomes:
         for words in outcome.warnings:
             about.setdefault(words, []).append(outcome.variant.name)
-    if len(outcomes) == 1:
-        return list(about)
-    return [f"{'; '.join(names)}: {words}" for words, names in about.items()]
+    said = list(about)
+    if len(outcomes) > 1:
+        said = [f"{'; '.join(names)}: {words}" for words, names in about.items()]
+    return said + _on_others([each.foreign for each in outcomes if each.foreign is not None])
+
+
+def _on_others(parts: Sequence[float]) -> list[str]:
+    if not parts or max(parts) <= FOREIGN:
+        return []
+    low, high = f"{min(parts):.0%}", f"{max(parts):.0%}"
+    several = f"from {low} to {high}" if low != high else high
+    return [
+        f"Other programs had {several} of the servers' processor while it was measured: times are "
+        "longer than they need to be, and vary."
+    ]
 
 
 def _words(variants: Sequence[Variant]) -> list[str]:

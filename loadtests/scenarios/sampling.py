@@ -21,9 +21,6 @@ __all__ = ["Sampler", "costs"]
 Sample = list[float]
 """Time (s since the epoch), CPU s, and bytes: resident, slab, in socket buffers."""
 
-FOREIGN = 0.1
-"""Part of a processor that others may have before it is said."""
-
 
 class Sampler:
     """Samples of all servers together, from before the first client on."""

@@ -17,6 +17,9 @@ HTTP1 = 30_000
 HTTP2 = 100_000
 STEPS = (1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 50_000, 100_000)
 
+STALLED = 10
+"""Of so many connections one stalls."""
+
 COMPARED = 3_000
 COMPARED_RATE = 0.5
 """What keeps a Hypercorn half busy, which takes 0.1 to 0.3 ms for a delivery. Ours at full size is
@@ -57,6 +60,9 @@ class Asked:
             changed = replace(changed, ramp=(*steps, changed.users))
             if self.seconds is not None:
                 changed = replace(changed, step_seconds=self.seconds / len(changed.ramp))
+        if changed.stall:
+            when = changed.stall.partition("@")[2]
+            changed = replace(changed, stall=f"{max(1, changed.connections // STALLED)}@{when}")
         return changed
 
 

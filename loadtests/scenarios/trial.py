@@ -20,7 +20,7 @@ from ..report import runs
 from ..report.judging import failures
 from .clients import FAILED, FOUND_WRONG, LOCUST, Clients
 from .preflight import Facts, Impossible, plan
-from .sampling import FOREIGN, Sampler, costs
+from .sampling import Sampler, costs
 from .servers import Hub, hub
 from .table import Variant
 
@@ -63,6 +63,8 @@ class Outcome:
     raw: dict[str, Any] | None = None
     servers: int = 0
     clients: int = 0
+    foreign: float | None = None
+    """Which part of the servers' processor other programs had meanwhile, if there are ours."""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -227,9 +229,4 @@ class _Trial:
             self._outcome.problems.append("The server was never restarted: measuring did not begin")
         begin, end = measured.get("measured_from"), measured.get("measured_to")
         if self._hubs and begin and end:
-            foreign = self._sampler.foreign(begin, end)
-            if foreign > FOREIGN:
-                self._outcome.warnings.append(
-                    f"Other programs had {foreign:.0%} of the server's processor meanwhile: its "
-                    "times are too long by about as much."
-                )
+            self._outcome.foreign = self._sampler.foreign(begin, end)
