@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types format bench bench-quick bench-peers report soak abuse demo screenshot clean \
+.PHONY: help test lint types format bench bench-quick bench-peers profiles \
+  report soak abuse demo screenshot clean \
   loadtest-h1 loadtest-h2 loadtest-ui loadtest-steady loadtest-ramp loadtest-burst loadtest-storm \
   loadtest-slow loadtest-restart loadtest-idle loadtest-smoke compare compare-peers
 
@@ -93,6 +94,9 @@ compare: $(READY) ## HTTP/1.1 and HTTP/2, clear and TLS, ours and the same hub u
 
 compare-peers: $(READY) ## uvicorn, sse-starlette, Granian, nchan; in an environment of their own
 	@$(SCENARIO) compare-peers $(ASKED)
+
+profiles: $(READY) ## see with perf where the server's CPU goes while it fans out (needs perf)
+	$(BIN)/python -m loadtests.bench.profiles $(ARGS)
 
 report: $(READY) ## rebuild the reports of all runs from their raw data, and results/README.md
 	$(BIN)/python -m loadtests.report $(ARGS)

@@ -121,6 +121,9 @@ def test_the_index_lists_every_run(tmp_path: Path) -> None:
     scenarios = ("steady", "ramp", "storm", "compare", "burst", "slow", "restart", "idle")
     made = [getattr(load_runs, name)(tmp_path) for name in scenarios]
     made.append(bench(tmp_path))
+    made.append(tmp_path / "2026-01-12-profiles")
+    made[-1].mkdir()
+    (made[-1] / "http1.txt").write_text("")
     assert main([], tmp_path) == 0
     text = (tmp_path / "README.md").read_text()
     for folder in made:

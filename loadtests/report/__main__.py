@@ -79,7 +79,7 @@ def write_index(results: Path) -> Path:
         except bench.UNREADABLE as wrong:
             print(f"Not in the index: {folder / 'bench.json'}: {wrong!r}.", file=sys.stderr)
     page = results / "README.md"
-    page.write_text(index.written(runs, benchmarks))
+    page.write_text(index.written(runs, benchmarks, list(results.glob("*-profiles*"))))
     return page
 
 

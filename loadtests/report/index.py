@@ -1,11 +1,12 @@
 """results/README.md: all runs, with the newest comparison on top and the newest runs first.
 
-Runs of the benchmark are listed with what their bench.json holds.
+Runs of the benchmark are listed with what their bench.json holds, and profiles are named.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def benchmark(folder: Path) -> Benchmark:
     return Benchmark(folder, "; ".join(told))
 
 
-def written(runs: list[Run], benchmarks: list[Benchmark]) -> str:
+def written(runs: list[Run], benchmarks: list[Benchmark], profiles: Sequence[Path] = ()) -> str:
     """Return the text of the index."""
     lines = [
         "# Results",
@@ -100,6 +101,18 @@ def written(runs: list[Run], benchmarks: list[Benchmark]) -> str:
         ]
         lines += ["", "## Benchmark", "", "Made by `make bench` and `make bench-peers`."]
         lines += ["", *_linked(("run", "outcome"), rows)]
+    if profiles:
+        lines += [
+            "",
+            "## Profiles",
+            "",
+            "Where the server's CPU goes; made by `make profiles`.",
+            "",
+        ]
+        for folder in sorted(profiles, key=lambda folder: folder.name, reverse=True):
+            texts = sorted(folder.glob("*.txt"))
+            links = ", ".join(f"[{each.stem}]({folder.name}/{each.name})" for each in texts)
+            lines.append(f"- {_day(folder.name)}: {links}")
     return "\n".join(lines) + "\n"
 
 
