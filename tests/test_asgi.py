@@ -59,6 +59,33 @@ async def test_its_own_lifespan_is_around_all_requests() -> None:
     assert said[-1] == "lifespan.shutdown.complete"
 
 
+async def test_a_server_may_live_several_times(autojump_clock: MockClock) -> None:
+    # As in the tests of a site, each with a server of its own for the one application.
+    app = hub()
+    for life in range(2):
+        async with asgi(app) as server:
+            async with lifespan(app) as said:
+                listener = server.ask(f"{trio_sse_asgi.PATH}?topic=a&lastEventID=earliest")
+                await listener.has(b"retry: ")
+                form = [(b"content-type", b"application/x-www-form-urlencoded")]
+                body = b"topic=a&data=%d" % life
+                await server.get(trio_sse_asgi.PATH, body, method="POST", headers=form)
+                assert await listener.data(1) == [str(life)], "the hub is a new one"
+            assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_without_routes_there_is_nothing_to_serve() -> None:
+    with pytest.raises(ValueError, match="give routes, or a lifespan that yields them"):
+        Application()
+
+    @asynccontextmanager
+    async def life() -> AsyncIterator[None]:
+        yield
+
+    async with lifespan(Application(lifespan=life)) as said:
+        assert said[0].startswith("lifespan.startup.failed: the lifespan yields no Routes")
+
+
 async def test_without_the_lifespan_that_it_needs_it_says_so() -> None:
     with pytest.raises(RuntimeError, match="must pass the ASGI lifespan on"):
         await hub()(scope_of(), trio.sleep_forever, trio.sleep_forever)  # type: ignore[arg-type]
@@ -69,7 +96,8 @@ async def test_a_lifespan_that_fails_at_the_start_is_reported_to_the_server(
 ) -> None:
     @asynccontextmanager
     async def life() -> AsyncIterator[None]:
-        raise OSError("there is no database")
+        async with trio.open_nursery(), trio.open_nursery():
+            raise OSError("there is no database")
         yield
 
     async with lifespan(Application(page(), lifespan=life)) as said:

@@ -28,7 +28,8 @@ __all__ = ["Application", "ApplicationStatistics", "Lifespan"]
 logger = logging.getLogger("trio_sse.asgi")
 
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
-"""What to run around the time in which requests come: makes a block to be in."""
+"""What to run around the time in which requests come: makes a block to be in. If what the block
+yields is `Routes`, they are what is served for its length."""
 
 DEFAULT_LIMITS = Limits()
 
@@ -63,17 +64,24 @@ class Application:
 
     `limits` counts as on our own server, but for what belongs to connections: they are the
     server's. `lifespan` is an `@asynccontextmanager` function without arguments, entered before
-    the first request and left after the last: the place to open a hub, and to start tasks.
+    the first request and left after the last: the place to open a hub, and to start tasks. It
+    may yield the routes, in place of `routes`. A server may live several times, as in tests; each
+    time the lifespan is called anew.
     """
 
     def __init__(
         self,
-        routes: Routes,
+        routes: Routes | None = None,
         limits: Limits = DEFAULT_LIMITS,
         *,
         lifespan: Lifespan | None = None,
     ) -> None:
-        self._service = Service(routes, limits)
+        if routes is None and lifespan is None:
+            raise ValueError(
+                "there is nothing to serve: give routes, or a lifespan that yields them"
+            )
+        self._routes = routes
+        self._service = Service(routes or Routes(), limits)
         self._lifespan: Lifespan = lifespan or nullcontext
         self._is_open = self._lifespan is nullcontext
         self._exchanges: dict[AsgiExchange, None] = {}
@@ -141,7 +149,8 @@ class Application:
             return
         started = False
         try:
-            async with self._lifespan():
+            async with self._lifespan() as yielded:
+                self._begin(yielded)
                 started = self._is_open = True
                 await send({"type": "lifespan.startup.complete"})
                 await receive()  # lifespan.shutdown
@@ -150,11 +159,18 @@ class Application:
             if started:
                 raise
             logger.exception("The application could not start")
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": "lifespan.startup.failed", "message": str(_cause(error))})
             return
         finally:
             self._is_open = self._lifespan is nullcontext
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _begin(self, yielded: object) -> None:
+        routes = yielded if isinstance(yielded, Routes) else self._routes
+        if routes is None:
+            raise TypeError("the lifespan yields no Routes, and the application was given none")
+        self._service.routes = routes
+        self._service.draining = False  # That was the last time.
 
     async def _emptied(self) -> None:
         while self._exchanges:
@@ -231,3 +247,10 @@ class Application:
                 exchange.start_following(decision.hub, selectors, cursor)
                 await exchange.speak()
             watching.cancel_scope.cancel()
+
+
+def _cause(error: Exception) -> Exception:
+    """Return what one nursery after another has wrapped, if it is one error alone."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -9,7 +9,7 @@ from ..cors import Cors
 from ..hub import open_hub
 from ..limits import Limits
 from ..mercure import PublishFrom, mount
-from ..message import Response
+from ..message import Request, Response
 from ..routes import Routes
 from .application import DEFAULT_LIMITS, Application
 
@@ -31,15 +31,20 @@ def hub(
     may listen and who may publish, the rest are the bounds of `open_hub`. Each process of a
     server with several has a hub of its own: what is published in one is not heard in another.
     """
-    routes = Routes(cors)
-    routes.get("/healthz", lambda request: Response.text(200, "ok", ("cache-control", "no-store")))
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[None]:
+    async def opened() -> AsyncIterator[Routes]:
         async with open_hub(
             max_events=max_events, max_bytes=max_bytes, max_event_bytes=max_event_bytes
         ) as running:
+            routes = Routes(cors)
+            routes.get("/healthz", healthz)
             mount(routes, running, publish_from=publish_from, limits=limits)
-            yield
+            yield routes
 
-    return Application(routes, limits, lifespan=opened)
+    return Application(limits=limits, lifespan=opened)
+
+
+def healthz(request: Request) -> Response:
+    """Say that the process serves."""
+    return Response.text(200, "ok", ("cache-control", "no-store"))
