@@ -21,7 +21,11 @@ class Out:
         ours, self.far = memory_pair(capacity)
         self.transport: MemoryTransport = ours
         self.errors: list[Broken] = []
-        self.box = Outbox(ours, nursery.start_soon, 30, self.errors.append)
+        self.start_soon = nursery.start_soon
+        self.box = Outbox(ours, self, 30)
+
+    def broken(self, error: Broken) -> None:
+        self.errors.append(error)
 
     async def read(self, count: int) -> bytes:
         data = b""

@@ -50,7 +50,7 @@ class Endpoint(ABC):
         # Only Trio's very first task has none.
         self._home = cast(trio.Nursery, trio.lowlevel.current_task().parent_nursery)
         write_timeout = self.service.limits.write_timeout
-        self.outbox = Outbox(self.transport, self.start_soon, write_timeout, self._break_off)
+        self.outbox = Outbox(self.transport, self, write_timeout)
         try:
             with self._scope:
                 await self._converse()
@@ -79,16 +79,10 @@ class Endpoint(ABC):
         if self._errands is not None:
             self._errands.cancel()
 
-    async def receive(self, *, expected: bool = True) -> bytes:
-        """Return what the client sends; b"" when it has left in whatever way.
-
-        If nothing is `expected` it waits before it tries, which saves a turn and a system call.
-        """
-        if expected:
-            await trio.lowlevel.checkpoint()
+    async def receive(self) -> bytes:
+        """Return what the client sends; b"" when it has left in whatever way."""
+        await trio.lowlevel.checkpoint()
         try:
-            if not expected:
-                await self.transport.wait_readable()
             while (data := self.transport.receive()) is None:
                 await self.transport.wait_readable()
         except Broken as error:
@@ -104,7 +98,8 @@ class Endpoint(ABC):
             while await self.receive():
                 pass
 
-    def _break_off(self, error: Broken) -> None:
+    def broken(self, error: Broken) -> None:
+        """End the connection: nothing more can be sent. For its outbox to call."""
         self.service.connection_broke(self.transport.peer, error)
         self.left = True
         self.cut_off()

@@ -17,7 +17,7 @@ import trio
 from ..event import encode
 from ..message import Request, Response
 from ..routes import Follow, Handle
-from ..transport import Transport
+from ..transport import Broken, Transport
 from ..wire import Refused
 from ..wire.http1 import Http1
 from .endpoint import Endpoint
@@ -159,21 +159,25 @@ class Http1Connection(Endpoint):
         await self.outbox.drained()
 
     async def _follow(self, exchange: Http1Exchange, decision: Follow) -> None:
-        hub = decision.hub
-        cursor, opening = hub.resume(decision.last_event_id)
         self._begin(exchange)
         try:
-            exchange.open()
-            for event in opening:
-                exchange.say(encode(event))
             with exchange.scope:
-                exchange.start_following(hub, hub.selectors(decision.topics), cursor)
+                self._start_following(exchange, decision)
+                del decision  # or it would be kept for as long as the stream runs
                 await self._watch(exchange)
         finally:
             exchange.stop_following()
             self._finish()
         exchange.end()
         await self.outbox.drained()
+
+    def _start_following(self, exchange: Http1Exchange, decision: Follow) -> None:
+        hub = decision.hub
+        cursor, opening = hub.resume(decision.last_event_id)
+        exchange.open()
+        for event in opening:
+            exchange.say(encode(event))
+        exchange.start_following(hub, hub.selectors(decision.topics), cursor)
 
     async def _handle(self, exchange: Http1Exchange, decision: Handle) -> None:
         self._begin(exchange)
@@ -196,13 +200,26 @@ class Http1Connection(Endpoint):
 
     async def _watch(self, exchange: Http1Exchange) -> None:
         """Cancel the stream when the client leaves, or sends more than can wait for its end."""
-        while data := await self.receive(expected=False):
-            self.wire.receive(data)
-            if self.wire.buffered > self.service.limits.max_unread_bytes:
-                logger.debug("%s: sent too much while being answered", self.transport.peer)
-                break
+        try:
+            # Waits first: nothing is expected, and to try would be a system call in vain.
+            await self.transport.wait_readable()
+            while self._hears():
+                await self.transport.wait_readable()
+        except Broken as error:
+            logger.debug("%s: %s", self.transport.peer, error)
         self.left = True
         exchange.scope.cancel()
+
+    def _hears(self) -> bool:
+        """Take what has arrived while the request is being answered; False if that is the end."""
+        data = self.transport.receive()
+        if data is None:
+            return True
+        self.wire.receive(data)
+        if self.wire.buffered > self.service.limits.max_unread_bytes:
+            logger.debug("%s: sent too much while being answered", self.transport.peer)
+            return False
+        return data != b""
 
     def _send(self, data: bytes) -> None:
         if data:

@@ -10,19 +10,24 @@ seconds ends the connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import trio
 
 from ..transport import Broken, Transport
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
 __all__ = ["Outbox", "Stalled"]
 
-StartSoon = Callable[[Callable[[], "Awaitable[Any]"]], None]
+
+class Owner(Protocol):
+    """Whose way out it is."""
+
+    def start_soon(self, task: Callable[[], Awaitable[Any]], /) -> None:
+        """Have a task write as the peer reads."""
+
+    def broken(self, error: Broken) -> None:
+        """Note that nothing more can be sent."""
 
 
 class Stalled(Broken):
@@ -30,13 +35,12 @@ class Stalled(Broken):
 
 
 class Outbox:
-    """An ordered, non-blocking way out; `on_broken(error)` is called once if it breaks."""
+    """An ordered, non-blocking way out, whose owner is told once if it breaks."""
 
     __slots__ = (
         "_broken",
         "_emptied",
-        "_on_broken",
-        "_start_soon",
+        "_owner",
         "_transport",
         "_unsent",
         "_write_timeout",
@@ -47,14 +51,12 @@ class Outbox:
     def __init__(
         self,
         transport: Transport,
-        start_soon: StartSoon,
+        owner: Owner,
         write_timeout: float,
-        on_broken: Callable[[Broken], None],
     ) -> None:
         self._transport = transport
-        self._start_soon = start_soon
+        self._owner = owner  # not two of its methods, which would be two more objects
         self._write_timeout = write_timeout
-        self._on_broken = on_broken
         self._unsent: list[memoryview] = []  # an empty deque takes 700 bytes
         self._emptied: trio.Event | None = None
         self._broken = False
@@ -89,15 +91,15 @@ class Outbox:
         if taken == len(data):
             return True
         self._keep(memoryview(data)[taken:])
-        self._start_soon(self._flush)
+        self._owner.start_soon(self._flush)
         return False
 
     async def drained(self) -> None:
         """Wait until nothing waits. The peer's deadline is kept by the outbox.
 
-        Does not return to a task that has been cancelled meanwhile, as `on_broken` does with
-        those of the connection. Raises Broken to who is shielded from that: a handler that has
-        last words.
+        Does not return to a task that has been cancelled meanwhile, as the owner does with
+        those of the connection when it breaks. Raises Broken to who is shielded from that: a
+        handler that has last words.
         """
         await trio.lowlevel.checkpoint()
         while self._unsent:
@@ -113,7 +115,7 @@ class Outbox:
         """Take nothing more and tell nobody that it breaks: the connection is over."""
         self._broken = True
         self.clear = False
-        self._start_soon = self._on_broken = _nobody
+        self._owner = NOBODY
 
     def _keep(self, rest: memoryview) -> None:
         self.clear = False
@@ -147,7 +149,7 @@ class Outbox:
         self._unsent.clear()
         self.size = 0
         self._wake()
-        self._on_broken(error)
+        self._owner.broken(error)
 
     def _wake(self) -> None:
         if self._emptied is not None:
@@ -155,5 +157,14 @@ class Outbox:
             self._emptied = None
 
 
-def _nobody(*_: Any) -> None:
-    """Stand for who is not to be told any more."""
+class Nobody:
+    """Stands for an owner that is no more."""
+
+    def start_soon(self, task: Callable[[], Awaitable[Any]], /) -> None:
+        """Do nothing."""
+
+    def broken(self, error: Broken) -> None:
+        """Do nothing."""
+
+
+NOBODY = Nobody()
