@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import trio
+from hypercorn.middleware.dispatcher import TrioDispatcherMiddleware
 
-from support.asgi_server import Answer, scope_of
-from trio_sse.asgi import Application
+from support.asgi_server import Answer, lifespan, scope_of
+from trio_sse.asgi import Application, hub
 from trio_sse.asgi.request import Receive, Scope, Send, request_of
 from trio_sse.message import Response
 from trio_sse.routes import Routes
@@ -51,3 +52,21 @@ async def test_routes_are_below_the_mount_and_who_mounts_them_drains_them() -> N
             await answer.over()
             assert answer.status == status
             await app.drain()
+
+
+async def test_a_hub_can_be_mounted_where_the_lifespan_is_passed_on() -> None:
+    site = TrioDispatcherMiddleware({"/one": hub(), "/other": hub()})
+    async with lifespan(site) as said, trio.open_nursery() as nursery:
+        assert said == ["lifespan.startup.complete"]
+        for path in ("/one/healthz", "/other/healthz"):
+            answer = Answer(scope_of(path), {"type": "http.request"})
+            nursery.start_soon(answer.run, site)
+            await answer.over()
+            assert answer.body == b"ok\n"
+    assert said[1:] == ["lifespan.shutdown.complete"]
+
+
+async def test_a_hub_that_is_mounted_without_its_lifespan_says_so() -> None:
+    answer = Answer(scope_of("/one/healthz", root_path="/one"), {"type": "http.request"})
+    with pytest.raises(RuntimeError, match="Whoever mounts it must pass the ASGI lifespan on"):
+        await answer.run(hub())

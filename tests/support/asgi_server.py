@@ -187,7 +187,7 @@ async def asgi(application: Application) -> AsyncIterator[AsgiServer]:
 
 
 @asynccontextmanager
-async def lifespan(application: Application) -> AsyncIterator[list[str]]:
+async def lifespan(application: Callable[..., Awaitable[None]]) -> AsyncIterator[list[str]]:
     """Be a server's life for the length of the block; yields what the application says of it."""
     said: list[str] = []
     inlet, outlet = trio.open_memory_channel[Message](2)
