@@ -45,7 +45,6 @@ class Beginning:
         self._leading: gevent.Greenlet[[], None] | None = None
         listen(environment, "sse_order", self._order)
         listen(environment, "sse_news", self._news)
-        hook(environment.events.test_start, self._on_test_start)
         hook(environment.events.spawning_complete, self._on_spawning_complete)
         hook(environment.events.test_stopping, self._on_test_stopping)
         hook(environment.events.quitting, self._on_quitting)
@@ -118,7 +117,9 @@ class Beginning:
 
     # -- a test ---------------------------------------------------------------------------
 
-    def _on_test_start(self, environment: Environment, **_: object) -> None:
+    def start(self) -> None:
+        """Begin a test."""
+        environment = self._environment
         try:
             settings = self._settings or self._read()
             protocol = self._protocol()
@@ -171,8 +172,17 @@ class Beginning:
 def begin() -> None:
     """Have Locust do what runs of Server-Sent Events need."""
 
+    beginnings: dict[Environment, Beginning] = {}
+
     def on_init(environment: Environment, **_: object) -> None:
-        Beginning(environment)
+        beginnings[environment] = Beginning(environment)
+
+    def on_test_start(environment: Environment, **_: object) -> None:
+        # A worker may be told to spawn users before it has come to its own event `init`.
+        while environment not in beginnings:
+            gevent.sleep(0.01)
+        beginnings[environment].start()
 
     hook(events.init_command_line_parser, add_arguments)
     hook(events.init, on_init)
+    hook(events.test_start, on_test_start)
