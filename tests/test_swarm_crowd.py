@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 from hpack import Decoder
 
 from crowds import Gathering, due_now, gathering, hub
@@ -115,6 +116,8 @@ def test_all_are_cut_off_at_once_and_nobody_loses_an_event(protocol: Protocol, s
         assert crowd.crowd.reconnects == CLIENTS * streams
         assert crowd.crowd.endings == {"dropped": CLIENTS}
         assert crowd.crowd.errors == 0
+        for duration in ("connect", "first_event", "recovery"):
+            assert HdrHistogram.decode(figures[duration]).get_total_count() == CLIENTS * streams
 
 
 @protocols

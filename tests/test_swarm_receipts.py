@@ -16,7 +16,7 @@ from impostor import PROTOCOLS, ROOT, STREAMS, Impostor, Protocol, on_the_wire
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
 from loadtests.swarm.bins import LONGEST, Bins, encoded
-from loadtests.swarm.client import Client
+from loadtests.swarm.client import Client, Recovery
 from loadtests.swarm.findings import Offence, Position, Received
 from loadtests.swarm.merging import merge
 from loadtests.swarm.receipts import Receipts
@@ -235,6 +235,24 @@ def test_what_has_come_since_the_last_time_is_told_once() -> None:
     assert not again["kernel"]
     assert not again["faults"]
     assert again["bytes"] == 0
+
+
+def test_who_was_cut_off_has_recovered_when_it_has_what_was_due_before_it_was_back() -> None:
+    receipts = Receipts()
+    client = client_of(0, 0, 2)
+    receipts.joined(client)
+    ms = 1_000_000
+    dues = {1: 15 * ms, 2: 18 * ms, 3: 25 * ms}
+    receipts.learn([received(number, due) for number, due in dues.items()])
+    for place in range(2):
+        client.recovering[place] = Recovery(10 * ms)
+        client.recovering[place].opened = 20 * ms
+    receipts.passed(client, 1, 1, 30 * ms, 30 * ms)
+    receipts.passed(client, 2, 2, 40 * ms, 40 * ms)
+    assert receipts.take()["recovery"] == {}
+    receipts.passed(client, 3, 3, 50 * ms, 50 * ms)
+    assert receipts.take()["recovery"] == {30: 2}
+    assert not client.recovering
 
 
 def test_who_left_counts_up_to_what_it_had() -> None:
