@@ -4,8 +4,9 @@ What takes hpack's decoder most of its time is to look at each field in several 
 common forms are read in one loop. What takes its encoder most is to find the same fields in its
 table for each answer; here the block is remembered for as long as the table stays as it is.
 
-Owns no table: those are hpack's, and so are integers of several bytes, Huffman's code, and
-changes of a table's size. Errors have the code that RFC 9113, 4.3 asks for; h2 gives another.
+Owns no table: those are hpack's, and so are integers of several bytes and Huffman's code. Owns
+how large a table may become and how often its size may change, of which hpack knows no bound.
+Errors have the code that RFC 9113, 4.3 asks for; h2 gives another.
 """
 
 from __future__ import annotations
@@ -33,6 +34,17 @@ HUFFMAN = 0x80  # RFC 7541, 5.2
 
 OVERHEAD = 32  # RFC 7541, 4.1
 
+LONGEST_INTEGER = 6
+"""Bytes of an integer that hpack reads at most: the prefix, and five for 32 bits."""
+
+MOST_SIZE_UPDATES = 2
+"""An encoder has at most two to tell, the least size and the last (RFC 7541, 4.2). A section
+may have room for 64,000, each of which is work, and none of which is a field that counts."""
+
+MAX_TABLE_BYTES = 4096
+"""The most that our encoder remembers, which is HPACK's initial size. A client may allow up to
+4 GiB, and the encoder looks through all of it for each field. nghttp2 stops at 4 KiB too."""
+
 
 class CompressionError(ProtocolError):
     """A field section is not HPACK."""
@@ -49,18 +61,28 @@ class FieldDecoder(Decoder):
         Raises CompressionError, or OversizedHeaderListError beyond `max_header_list_size`.
         """
         try:
-            if data[:1] and SIZE_UPDATE <= data[0] < WITH_INDEXING:
-                return super().decode(data, raw=True)
-            return cast(list[HeaderTuple], self._decode(data))
+            return cast(list[HeaderTuple], self._decode(data, self._resize(data)))
         except OversizedHeaderListError:
             raise
         except (HPACKError, IndexError) as error:
             raise CompressionError(str(error)) from error
 
-    def _decode(self, data: bytes) -> list[Field]:
+    def _resize(self, data: bytes) -> int:
+        """Change the table's size as the section begins with; return where its fields begin."""
+        at = 0
+        for _ in range(MOST_SIZE_UPDATES):
+            if not SIZE_UPDATE <= int.from_bytes(data[at : at + 1]) < WITH_INDEXING:
+                break
+            size, at = _integer(data, at, 0x1F)
+            if size > self.max_allowed_table_size:
+                raise HPACKDecodingError(f"a table of {size} bytes is larger than allowed")
+            self.header_table_size = size
+        return at
+
+    def _decode(self, data: bytes, at: int) -> list[Field]:
         table = self.header_table
         fields: list[Field] = []
-        at, end, room = 0, len(data), self.max_header_list_size
+        end, room = len(data), self.max_header_list_size
         while at < end:
             first = data[at]
             if first & INDEXED:
@@ -70,7 +92,7 @@ class FieldDecoder(Decoder):
                 if first & WITH_INDEXING:
                     index, at = _integer(data, at, 0x3F)
                 elif first & SIZE_UPDATE:
-                    raise HPACKDecodingError("a table's size changes in the middle of a section")
+                    raise HPACKDecodingError("a table's size changes too often or too late")
                 else:
                     index, at = _integer(data, at, 0x0F)
                 if index:
@@ -94,7 +116,8 @@ def _integer(data: bytes, at: int, mask: int) -> tuple[int, int]:
     number = data[at] & mask
     if number < mask:
         return number, at + 1
-    number, length = decode_integer(data[at:], mask.bit_length())
+    # No more than that: hpack's message shows all it was given, and each slice is a copy.
+    number, length = decode_integer(data[at : at + LONGEST_INTEGER], mask.bit_length())
     return number, at + length
 
 
@@ -120,6 +143,22 @@ class FieldEncoder(Encoder):
         self._fields: object = None
         self._entries = 0
         self._block = b""
+
+    @property
+    def header_table_size(self) -> int:
+        """The size of the table; no more than `MAX_TABLE_BYTES`, whatever is asked for."""
+        return self.header_table.maxsize
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        table, size = self.header_table, min(value, MAX_TABLE_BYTES)
+        # hpack takes the same size again for no change, and then forgets the one before it, of
+        # which the client has not been told.
+        if size != table.maxsize:
+            table.maxsize = size
+            # The least and the last are all there is to tell (RFC 7541, 4.2).
+            least = min([size, *self.table_size_changes])
+            self.table_size_changes = [least, size] if least < size else [size]
 
     def encode(self, headers: Any, huffman: bool = True) -> bytes:
         """Return the block for the fields; at once for the very object that came last."""
