@@ -192,6 +192,14 @@ async def test_a_kernel_without_a_limit_on_what_is_unsent_is_no_obstacle(
         listener.limit_unsent(65_536)
 
 
+async def test_a_kernel_without_a_timeout_for_acknowledgements_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trio_sse.listening.TCP_USER_TIMEOUT", 9999)
+    async with listening(Bind(port=0)) as (listener,):
+        listener.limit_unacknowledged(60)
+
+
 # -- Unix sockets -----------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ from .table import Line, write, wrong
 
 __all__ = ["main"]
 
-WAITING_SECONDS = 4.0
+WAITING_SECONDS = 6.0
 """For attacks that only end when the server's patience does."""
 
 

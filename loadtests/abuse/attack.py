@@ -201,6 +201,16 @@ class Attack:
         self.connections += 1
         return Connection(context.wrap_socket(plain), reads=True, http2=http2)
 
+    @property
+    def time_is_over(self) -> bool:
+        """True if a flood ends because of that, and not because the server wanted it to."""
+        return bool(self._seconds) and time.monotonic() > self._until
+
+    def cut_short(self, connection: Connection) -> None:
+        """Be gone before the server has had enough."""
+        self.sent += connection.sent
+        connection.close()
+
     def over(self, connection: Connection) -> None:
         """Note how a connection ended, and be gone."""
         self.ends[connection.end] += 1

@@ -98,8 +98,11 @@ def flood(pieces: Pieces, *, reads: bool = True) -> Callable[[Attack], None]:
             connection = attack.connect(reads=reads, http2=True)
             connection.send(HELLO)
             connection.flood(pieces(), attack.until)
-            connection.finish()
-            attack.over(connection)
+            if attack.time_is_over and connection.end == "open":
+                attack.cut_short(connection)
+            else:
+                connection.finish()
+                attack.over(connection)
 
     return attack
 
@@ -289,7 +292,13 @@ BOMBS = (
         "RFC 9113, 6.9.1",
         flood(again(raw(0, 0, 1, bytes(16_384)), request(1, POST, end=False))),
         # The body is over its limit before the window is.
-        ("GOAWAY NO_ERROR", "GOAWAY FLOW_CONTROL_ERROR", "GOAWAY ENHANCE_YOUR_CALM", "reset"),
+        (
+            "GOAWAY NO_ERROR",
+            "GOAWAY FLOW_CONTROL_ERROR",
+            "GOAWAY ENHANCE_YOUR_CALM",
+            "reset",
+            "closed",
+        ),
     ),
     Case(
         "a frame longer than allowed",

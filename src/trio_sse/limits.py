@@ -32,6 +32,10 @@ class Limits:
     """Connections from one address. As many as in all by default, because behind a proxy
     everyone has one address; lower it on a server that browsers reach directly."""
 
+    max_connections_per_network: int = 16_000
+    """Connections from one /24 of IPv4 or /64 of IPv6, which is the least that one customer of a
+    provider has (RFC 6177). As many as in all by default, for the same reason."""
+
     max_streams_per_connection: int = 256
     """SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113, 6.5.2). RFC 9113 advises at least 100; nginx
     uses 128, Go 250."""
@@ -87,6 +91,12 @@ class Limits:
     """A client that takes not one byte for this long, though there is something to send, is
     dropped. nginx's send_timeout: 60 s; shorter here, as a stream resumes where it was."""
 
+    unacknowledged_timeout: float = 60.0
+    """A client whose machine acknowledges nothing of what was sent for this long has vanished
+    (TCP_USER_TIMEOUT, tcp(7)). Linux alone would try for 15 minutes, since heartbeats fit its
+    buffer and so `write_timeout` says nothing. Longer than that, as a client that has stopped
+    to read for a while is there all the same."""
+
     heartbeat: float = 15.0
     """A comment is sent to a stream that got nothing else for this long. Load balancers cut
     idle connections after 30-60 s; the WHATWG text advises about 15 s."""
@@ -113,11 +123,20 @@ class Limits:
     """The reconnection time each stream opens with (`retry:`), which also takes back the
     longer one of an earlier graceful stop. None leaves it to the browser (2-5 s)."""
 
+    retry_when_full: float | None = None
+    """What an `EventSource` for which there is no room is told, with a random part of
+    `reconnect_spread` added: it would never come back after a 503. In clear text only. Off by
+    default, since it makes an overload look like success to whoever watches statuses."""
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is None:
                 continue
-            least = 0 if field.name in ("drain_timeout", "reconnect_spread", "retry") else None
+            least = (
+                0
+                if field.name in ("drain_timeout", "reconnect_spread", "retry", "retry_when_full")
+                else None
+            )
             if value < 0 or (least is None and value == 0):
                 raise ValueError(f"Limits.{field.name} must be more than 0, not {value!r}")

@@ -29,6 +29,9 @@ MAX_PORT = 65_535
 # Linux and macOS.
 TCP_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
+# Linux; RFC 5482 is what the option is named after.
+TCP_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
+
 _PROBLEMS = {
     errno.EADDRINUSE: "is in use: another program listens there",
     errno.EACCES: "may not be used by this user: ports below 1024 usually belong to root",
@@ -96,6 +99,17 @@ class Listener:
         if self.address.unix is None and TCP_NOTSENT_LOWAT is not None:
             with contextlib.suppress(OSError):
                 self.sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, most)
+
+    def limit_unacknowledged(self, seconds: float) -> None:
+        """Let the kernel break a connection whose other end acknowledges nothing for so long.
+
+        Set here it holds for each connection that is accepted, on Linux. What is there to be
+        acknowledged, if nothing else, is heartbeats.
+        """
+        if self.address.unix is None and TCP_USER_TIMEOUT is not None:
+            with contextlib.suppress(OSError):
+                milliseconds = max(1, round(1000 * seconds))
+                self.sock.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, milliseconds)
 
     def close(self) -> None:
         """Stop listening, and remove a Unix socket's path."""

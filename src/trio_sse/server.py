@@ -6,17 +6,15 @@ what is said on a connection is `connection`'s business.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 import ssl
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
 
+from .admission import Admission
 from .connection import Connection, Counters, Service, negotiate
 from .limits import Limits
 from .listening import Address, Bind, Listener, listen
@@ -44,11 +42,6 @@ OUT_OF_FILES_PAUSE = 0.1
 
 LAST_WORDS_SECONDS = 1.0
 """What handlers stopped at the end of a drain, and their last bytes, are granted."""
-
-TOO_MANY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 27\r\n"
-    b"Retry-After: %d\r\nConnection: close\r\n\r\nToo many connections here.\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +80,7 @@ class Server:
         self._service = service
         self._listeners = listeners
         self._connections: dict[Connection, None] = {}
-        self._by_host: Counter[str] = Counter()
-        self._open = 0
-        self._turned_away = 0
+        self._admission = Admission(service.limits)
         self._shortage = Shortage()
         self._drain_asked = trio.Event()
         self._all_gone = trio.Event()
@@ -106,10 +97,10 @@ class Server:
         """Return counts as of now."""
         counters: Counters = self._service.counters
         return ServerStatistics(
-            connections=self._open,
+            connections=self._admission.open,
             streams=counters.open_streams,
             accepted=counters.connections,
-            turned_away=self._turned_away,
+            turned_away=self._admission.turned_away,
             requests=counters.requests,
             refused=counters.refused,
             failed=counters.failed,
@@ -152,30 +143,13 @@ class Server:
                 # Else the client was gone before it was accepted (accept(2), "Error handling").
                 return
             self._service.counters.connections += 1
-            if self._has_room(peer):
+            if self._admission.admit(peer):
                 nursery.start_soon(self._connect, SocketTransport(sock, peer), listener.tls)
+            elif listener.tls is None and self._admission.has_time():
+                delay = self._service.reconnect_delay()
+                nursery.start_soon(self._admission.turn_away, sock, delay)
             else:
-                self._turn_away(sock, peer, in_clear_text=listener.tls is None)
-
-    def _has_room(self, peer: Peer) -> bool:
-        limits = self._service.limits
-        of_this_host = self._by_host[peer.host]
-        if self._open >= limits.max_connections:
-            return False
-        if of_this_host >= limits.max_connections_per_address:
-            return False
-        self._open += 1
-        self._by_host[peer.host] = of_this_host + 1
-        return True
-
-    def _turn_away(self, sock: socket.socket, peer: Peer, *, in_clear_text: bool) -> None:
-        """Say 503 if that takes no handshake, and close."""
-        self._turned_away += 1
-        logger.debug("%s: turned away, there are %d connections", peer, self._open)
-        with sock, contextlib.suppress(OSError):
-            if in_clear_text:
-                sock.setblocking(False)
-                sock.send(TOO_MANY % (1 + round(self._service.reconnect_delay())))
+                sock.close()  # a handshake would cost more than we have
 
     # -- connections ------------------------------------------------------------------
 
@@ -197,10 +171,7 @@ class Server:
             self._forget(connection, plain.peer)
 
     def _forget(self, connection: Connection | None, peer: Peer) -> None:
-        self._open -= 1
-        self._by_host[peer.host] -= 1
-        if not self._by_host[peer.host]:
-            del self._by_host[peer.host]
+        self._admission.leave(peer)
         if connection in self._connections:
             del self._connections[connection]
             if self._service.draining and not self._connections:
@@ -263,4 +234,5 @@ async def serve(
     listeners = await listen(binds)
     for listener in listeners:
         listener.limit_unsent(limits.max_unsent_bytes)
+        listener.limit_unacknowledged(limits.unacknowledged_timeout)
     await Server(Service(routes, limits), listeners).run(task_status)

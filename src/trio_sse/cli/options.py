@@ -73,6 +73,12 @@ LIMIT_OPTIONS = (
         "Connections from one address.",
     ),
     LimitOption(
+        "max-connections-per-network",
+        "max_connections_per_network",
+        COUNT,
+        "Connections from one /24, or /64 of IPv6.",
+    ),
+    LimitOption(
         "max-streams", "max_streams_per_connection", COUNT, "Streams on an HTTP/2 connection."
     ),
     LimitOption("max-body", "max_body_bytes", SIZE, "A request's body."),
@@ -102,6 +108,12 @@ LIMIT_OPTIONS = (
     LimitOption("heartbeat", "heartbeat", SECONDS, "Silence before a comment is sent."),
     LimitOption("write-timeout", "write_timeout", SECONDS, "A client may take nothing so long."),
     LimitOption(
+        "unacknowledged-timeout",
+        "unacknowledged_timeout",
+        SECONDS,
+        "A client's machine may be silent so long.",
+    ),
+    LimitOption(
         "idle-timeout", "idle_timeout", SECONDS, "A connection may have no stream so long."
     ),
     LimitOption("ping-interval", "ping_interval", SECONDS, "HTTP/2: silence before a PING."),
@@ -117,6 +129,12 @@ LIMIT_OPTIONS = (
         "A graceful stop spreads reconnects over this.",
     ),
     LimitOption("retry", "retry", SECONDS_OR_NONE, "Reconnection time that clients are given."),
+    LimitOption(
+        "retry-when-full",
+        "retry_when_full",
+        SECONDS_OR_NONE,
+        "Tell EventSource to come back after this, not 503, when full.",
+    ),
 )
 
 

@@ -1,0 +1,142 @@
+"""Who is let in: the limits on connections, and what those hear who come when there is no room.
+
+Counts connections in all, per address and per network, and turns away who is one too many.
+That is done politely, with a 503 that says when to come back, as long as only a few are being
+turned away: in a storm there is no time for it. An `EventSource` takes a 503 for the last
+word and never comes back by itself (WHATWG, 9.2.3), so a server may answer those with a stream
+that ends at once, after telling them when to return.
+
+Owns no connection that is let in, and no socket for longer than a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+import socket
+from collections import Counter
+from functools import lru_cache
+
+import trio
+
+from .limits import Limits
+from .message import Peer
+
+__all__ = ["Admission"]
+
+MOST_AT_A_TIME = 32
+"""Sockets of those who are being turned away; beyond, they are just closed. Half of the files
+that a process has to spare when all its connections are open (`cli.process`)."""
+
+WORDS_SECONDS = 1.0
+"""How long one of them may take to say what it wants and to hear the answer."""
+
+HEAD_BYTES = 8 * 1024
+
+TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 27\r\n"
+    b"Retry-After: %d\r\nConnection: close\r\n\r\nToo many connections here.\n"
+)
+
+# A page of another origin must be allowed to read it, or its EventSource gives up all the same.
+# There is nothing in it that anybody could not know.
+LATER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n%b"
+    b"Connection: close\r\n\r\nretry: %d\n\n"
+)
+ALLOW = b"Access-Control-Allow-Origin: %b\r\nAccess-Control-Allow-Credentials: true\r\n"
+
+_EVENT_SOURCE = re.compile(rb"\r\naccept:[^\r\n]*text/event-stream", re.IGNORECASE)
+_ORIGIN = re.compile(rb"\r\norigin:[ \t]*([!-~]+)", re.IGNORECASE)
+
+
+class Admission:
+    """The counts of one server. Times are in seconds."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_host: Counter[str] = Counter()
+        self._by_network: Counter[str] = Counter()
+        self._turning_away = 0
+        self.open = 0
+        """Connections that are in."""
+        self.turned_away = 0
+        """Connections, ever, for which there was no room."""
+
+    def admit(self, peer: Peer) -> bool:
+        """Count a connection; False, and nothing is counted, if it is one too many."""
+        limits = self._limits
+        network = _network(peer.host)
+        if (
+            self.open >= limits.max_connections
+            or self._by_host[peer.host] >= limits.max_connections_per_address
+            or self._by_network[network] >= limits.max_connections_per_network
+        ):
+            self.turned_away += 1
+            return False
+        self.open += 1
+        self._by_host[peer.host] += 1
+        self._by_network[network] += 1
+        return True
+
+    def leave(self, peer: Peer) -> None:
+        """Count a connection that has ended."""
+        self.open -= 1
+        for counter, key in ((self._by_host, peer.host), (self._by_network, _network(peer.host))):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
+
+    def has_time(self) -> bool:
+        """Tell whether `turn_away` would do more than close."""
+        return self._turning_away < MOST_AT_A_TIME
+
+    async def turn_away(self, sock: socket.socket, delay: float) -> None:
+        """Say when to come back, `delay` seconds from now, in clear text; close the socket."""
+        self._turning_away += 1
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        try:
+            with trio.move_on_after(WORDS_SECONDS), contextlib.suppress(trio.BrokenResourceError):
+                await stream.send_all(self._answer(await self._heard(stream), delay))
+                await stream.send_eof()
+                # What it still says must be read, or the answer is swept away by a reset.
+                while await stream.receive_some(HEAD_BYTES):
+                    pass
+        finally:
+            self._turning_away -= 1
+            stream.socket.close()
+
+    async def _heard(self, stream: trio.SocketStream) -> bytes:
+        """Return the request's head, if it matters what is in it."""
+        head = b""
+        if self._limits.retry_when_full is not None:
+            while b"\r\n\r\n" not in head and len(head) < HEAD_BYTES:
+                data = await stream.receive_some(HEAD_BYTES)
+                if not data:
+                    break
+                head += data
+        return head
+
+    def _answer(self, head: bytes, delay: float) -> bytes:
+        retry = self._limits.retry_when_full
+        if retry is None or not _EVENT_SOURCE.search(head):
+            return TOO_MANY % (1 + round(delay))
+        origin = _ORIGIN.search(head)
+        allowed = ALLOW % origin[1] if origin else b""
+        return LATER % (allowed, 1000 * (retry + delay))
+
+
+@lru_cache(maxsize=4096)
+def _network(host: str) -> str:
+    """Return the network that an address is counted with: a /24 of IPv4, a /64 of IPv6.
+
+    A /64 is what one customer has at the least (RFC 6177), so its addresses say nothing.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host  # a Unix socket has no address
+    if address.version == 6 and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))
