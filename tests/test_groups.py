@@ -4,6 +4,8 @@ who is slow goes alone.
 
 from __future__ import annotations
 
+import tracemalloc
+
 import trio
 import trio.testing
 from trio.testing import MockClock
@@ -133,6 +135,26 @@ async def test_a_connection_whose_window_is_shut_catches_up_when_it_opens(
         client.widen(1_000_000)
         await all_hear(client, streams, published)
         assert len(server.http2.followers.outlets) == 1
+
+
+async def test_a_stream_that_waits_for_room_holds_one_event_in_memory(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        client = Http2Client(server.connect(), stream_window=500, gives_back=False)
+        published = [f"{number} " + "x" * 1000 for number in range(100)]
+        await publish_one_by_one(hub, published)
+        tracemalloc.start()
+        try:
+            streams = [await client.open(last_event_id="earliest") for _ in range(100)]
+            await client.read_all()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < len(streams) * 30_000
+        for stream_id in streams:
+            client.widen(1_000_000, stream_id)
+        await all_hear(client, streams, published)
 
 
 async def test_streams_go_on_alone_when_the_connections_window_stays_shut(

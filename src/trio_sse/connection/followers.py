@@ -156,7 +156,10 @@ class Followers:
             await trio.lowlevel.checkpoint_if_cancelled()
             while True:
                 if not straggler.rest:
-                    payload, cursor = hub.read(selectors, cursor, max_bytes=CATCH_UP_BYTES)
+                    # What there is room for, or one event: what waits for room is held in memory,
+                    # and a client may open hundreds of streams and no window.
+                    most = min(CATCH_UP_BYTES, self._connection.wire.window(stream_id))
+                    payload, cursor = hub.read(selectors, cursor, max_bytes=most)
                     if not payload:
                         self.join(stream_id, hub, selectors)
                         return
