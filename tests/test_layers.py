@@ -25,7 +25,7 @@ LAYERS = [
     {"cors"},
     {"hub"},
     {"log"},
-    {"wire", "transport", "tls", "listening", "shortage", "admission", "client"},
+    {"wire", "transport", "tls", "listening", "shortage", "admission", "watchdog", "client"},
     {"event", "message", "limits", "coding"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}

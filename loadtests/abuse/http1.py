@@ -14,7 +14,7 @@ __all__ = ["CASES"]
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 FOLLOW = b"GET /events?topic=a HTTP/1.1\r\nHost: localhost\r\n\r\n"
 PAGE = GET + b"\r\n"
-POST = b"POST /publish?topic=elsewhere HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 DRIP_SECONDS = 0.1

@@ -43,7 +43,7 @@ def head(*fields: tuple[str, str], path: str = "/events?topic=a", method: str = 
 
 FOLLOW = head()
 PAGE = head(path="/")
-POST = head(path="/publish?topic=elsewhere", method="POST")
+POST = head(path="/nowhere", method="POST")
 
 
 def plain(frame: Frame) -> bytes:

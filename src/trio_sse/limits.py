@@ -112,6 +112,10 @@ class Limits:
     by default. Up to a tenth is taken off at random, so that streams opened together do not
     return together."""
 
+    held_warning: float | None = 1.0
+    """When something has held the event loop for this long, which is always a defect, the log is
+    told where it is."""
+
     drain_timeout: float = 10.0
     """What a graceful stop grants handlers and last writes. Kubernetes kills after 30 s."""
 

@@ -22,6 +22,7 @@ from .message import Peer
 from .routes import Routes
 from .shortage import Shortage
 from .transport import SocketTransport
+from .watchdog import watch
 
 __all__ = ["Server", "ServerStatistics", "serve"]
 
@@ -63,6 +64,8 @@ class ServerStatistics:
     """Handlers and endpoints that raised."""
     dropped: int
     """Connections and streams whose client took or answered nothing in time."""
+    held: int
+    """How often the event loop was held for longer than `Limits.held_warning`."""
     offences: Mapping[str, int]
     """Connections that were ended because of what the client did, by what it was. On HTTP/2 an
     error code of RFC 9113, 7 in lower case, or a budget that was overdrawn (`futile_streams`,
@@ -105,6 +108,7 @@ class Server:
             refused=counters.refused,
             failed=counters.failed,
             dropped=counters.dropped,
+            held=counters.held,
             offences=dict(counters.offences),
         )
 
@@ -235,4 +239,9 @@ async def serve(
     for listener in listeners:
         listener.limit_unsent(limits.max_unsent_bytes)
         listener.limit_unacknowledged(limits.unacknowledged_timeout)
-    await Server(Service(routes, limits), listeners).run(task_status)
+    service = Service(routes, limits)
+    async with trio.open_nursery() as nursery:
+        if limits.held_warning is not None:
+            nursery.start_soon(watch, limits.held_warning, service.held)
+        await Server(service, listeners).run(task_status)
+        nursery.cancel_scope.cancel()

@@ -120,6 +120,9 @@ LIMIT_OPTIONS = (
     LimitOption("ping-timeout", "ping_timeout", SECONDS, "HTTP/2: for the answer to it."),
     LimitOption("max-lifetime", "max_lifetime", SECONDS, "Streams end after this; off if unset."),
     LimitOption(
+        "held-warning", "held_warning", SECONDS, "Say so if the event loop is held so long."
+    ),
+    LimitOption(
         "drain-timeout", "drain_timeout", SECONDS_OR_NONE, "What a graceful stop may take."
     ),
     LimitOption(

@@ -50,6 +50,8 @@ class Counters:
     """Handlers and endpoints that raised."""
     dropped: int = 0
     """Connections and streams ended because the peer took or answered nothing in time."""
+    held: int = 0
+    """How often something held the event loop for too long."""
     offences: Counter[str] = field(default_factory=Counter)
     """Connections ended because of what the peer did, by a word for what it was."""
 
@@ -119,6 +121,10 @@ class Service:
         logger.debug("%s: %s", peer, error)
         if isinstance(error, Stalled):
             self.counters.dropped += 1
+
+    def held(self) -> None:
+        """Count that something held the event loop. May be called from any thread."""
+        self.counters.held += 1
 
     def offended(self, peer: Peer, offence: str, reason: str) -> None:
         """Count a connection that ends because of what its peer did, and name it in the log."""
