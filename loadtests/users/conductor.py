@@ -30,12 +30,14 @@ CONNECT_PATIENCE = 120.0
 LAST_PATIENCE = 60.0
 """Seconds from the end of measuring until everyone must have everything."""
 
+CATCH_UP_PATIENCE = 60.0
 REPORT_PATIENCE = 60.0
 PAUSE_PATIENCE = 10.0
 
-LEAD_SECONDS = 2.0
-"""Orders are given so long before they are to be carried out: a process with many users collects
-its garbage first."""
+LEAD_SECONDS = 0.5
+LEAD_SECONDS_A_USER = 1 / 25_000
+"""Orders are given so long before they are to be carried out: processes collect the garbage that
+their users have made first."""
 
 LOOK_SECONDS = 0.1
 PROGRESS_SECONDS = 5.0
@@ -51,7 +53,8 @@ def say(text: str) -> None:
 
 def longest(settings: Settings) -> float:
     """Return how long a run may take at most, in seconds."""
-    waits = CONNECT_PATIENCE + PAUSE_PATIENCE + LAST_PATIENCE + REPORT_PATIENCE + LEAD_SECONDS
+    waits = CONNECT_PATIENCE + CATCH_UP_PATIENCE + _lead(settings.steps[-1])
+    waits += PAUSE_PATIENCE + LAST_PATIENCE + REPORT_PATIENCE
     stall = sum(settings.stall[1:]) if settings.stall else 0.0
     each = waits + settings.settle + stall + (settings.seconds or 0.0)
     return len(settings.steps) * each + settings.steps[-1] / settings.spawn_rate
@@ -105,15 +108,18 @@ class Conductor:
         self._connect(users)
         self._order({"do": "resume", "rate": settings.rate})
         gevent.sleep(settings.settle)
+        # What was held up while they connected is not to be measured.
+        if self.news.dues and not self._hand_out(self.news.dues[-1][0], CATCH_UP_PATIENCE):
+            say("begins to measure while clients have not caught up")
         connected = self.news.connected
-        begin = time.time_ns() + _ns(LEAD_SECONDS)
+        begin = time.time_ns() + _ns(_lead(users))
         end = FOR_EVER if settings.seconds is None else begin + _ns(settings.seconds)
         self._order_measuring(begin, end)
         if settings.seconds is None:
             return False
         say(f"measuring from {begin / 1e9:.3f} for {settings.seconds:g}")
         self._wait(
-            settings.seconds + LEAD_SECONDS + (end - begin) / 1e12,
+            math.inf,
             lambda: time.time_ns() > end,
             lambda: (
                 f"measured {min(time.time_ns(), end) / 1e9 - begin / 1e9:.0f} of "
@@ -168,18 +174,21 @@ class Conductor:
             say("the publisher has not come to its end")
         published = news.dues_between(begin, end)
         if published:
-            number = max(published)[0]
-            news.await_event(number)
-            self._order({"do": "await", "number": number})
             stalled_until = sum(self._settings.stall[1:]) if self._settings.stall else 0.0
             patience = LAST_PATIENCE + max(0.0, begin / 1e9 + stalled_until - time.time())
-            everyone = len(self._workers)
-            self._wait(
-                patience,
-                lambda: len(news.behind) == everyone and not any(news.behind.values()),
-                lambda: f"{sum(news.behind.values()):,} clients still wait for the last event",
-            )
+            self._hand_out(max(published)[0], patience)
         return published
+
+    def _hand_out(self, number: int, patience: float) -> bool:
+        """Wait until everyone has an event; False if they have not in time."""
+        news, everyone = self.news, len(self._workers)
+        news.await_event(number)
+        self._order({"do": "await", "number": number})
+        return self._wait(
+            patience,
+            lambda: len(news.behind) == everyone and not any(news.behind.values()),
+            lambda: f"{sum(news.behind.values()):,} clients still wait for event {number}",
+        )
 
     def _collect(self) -> list[Content]:
         news, everyone = self.news, len(self._workers)
@@ -216,6 +225,10 @@ class Conductor:
                 next_saying += PROGRESS_SECONDS
             gevent.sleep(LOOK_SECONDS)
         return True
+
+
+def _lead(users: int) -> float:
+    return LEAD_SECONDS + users * LEAD_SECONDS_A_USER
 
 
 def _ns(seconds: float) -> int:

@@ -157,7 +157,7 @@ class Crew:
         statistics.log(stats, "SSE", "event (kernel)", taken["kernel"], taken["bytes"])
         for kind, name in NAMES.items():
             statistics.log(stats, "SSE", name, taken[kind], 0)
-        statistics.log_faults(stats, "SSE", "event (kernel)", taken["faults"])
+        statistics.log_faults(stats, "SSE", "event (kernel)", self.settings.faults(taken["faults"]))
         counts = (crowd.connected, crowd.events, crowd.bytes, crowd.errors, crowd.reconnects)
         self.tell("counts", {"row": [time.time(), *counts]})
 

@@ -56,6 +56,7 @@ class Outcome:
             {name: sum(part[name] for part in parts) for name in SUMS}
             | {name: parts[-1][name] for name in LAST}
             | {
+                "faults": self.settings.faults(parts[-1]["faults"]),
                 "events": [event for part in parts for event in part["events"]],
                 "latency": {
                     kind: _added([part["latency"][kind] for part in parts])
@@ -102,13 +103,9 @@ class Outcome:
             if step.connected < step.users
         ]
         measured = self.measured
-        faults = {
-            fault: count
-            for fault, count in measured["faults"].items()
-            if count and not (fault == "gap" and self.settings.expect_gap)
-        }
+        faults = [f"{count:,} {fault}" for fault, count in measured["faults"].items() if count]
         if faults:
-            listed = ", ".join(f"{count:,} {fault}" for fault, count in faults.items())
+            listed = ", ".join(faults)
             found.append(f"events went wrong: {listed}")
             found += measured["examples"][:EXAMPLES_SAID]
         missing = measured["expected"] - measured["deliveries"]

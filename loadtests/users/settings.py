@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, get_args
 from urllib.parse import urlsplit
@@ -95,6 +96,11 @@ class Settings:
     expect_gap: bool
     allow_remote: bool
     output: str
+
+    def faults(self, found: Mapping[str, int]) -> dict[str, int]:
+        """Return those of the faults that are any in this run."""
+        expected = {"gap"} if self.expect_gap else set()
+        return {kind: number for kind, number in found.items() if kind not in expected}
 
     @property
     def connecting_rate(self) -> float:
