@@ -201,3 +201,18 @@ def test_what_the_data_says_cannot_become_markup(tmp_path: Path) -> None:
     assert main([], tmp_path) == 0
     for file in folder.glob("report.*"):
         assert "<b>" not in file.read_text().replace("\\<b", "")
+
+
+def test_marks_say_how_many_connections_stopped_reading(tmp_path: Path) -> None:
+    settings = [{"stall": "100@10:20"}, {"stall": "1@10:20"}]
+    names = ["trio-sse, HTTP/1.1", "trio-sse, HTTP/2"]
+    stalled = [
+        (load_runs.variant(name, settings=each), load_runs.run())
+        for name, each in zip(names, settings, strict=True)
+    ]
+    folder = load_runs.folder(tmp_path, "2026-01-01-slow-x", stalled)
+    assert main([], tmp_path) == 0
+    assert "100 connections stop reading" in (folder / "timeline-1.svg").read_text()
+    assert "1 connection stops reading" in (folder / "timeline-2.svg").read_text()
+    # Both in one chart, which says what they have in common.
+    assert "some stop reading" in (folder / "events.svg").read_text()

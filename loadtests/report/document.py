@@ -206,7 +206,6 @@ def _offered(variant: Variant) -> str:
         )
     busy = [busy for _, _, busy in measured.get("client_cpu") or ()]
     if busy:
-        said.append(
-            f"{count(len(busy))} client processes, the busiest at {max(busy) * 100:.0f} % CPU"
-        )
+        crowd = "one client process" if len(busy) == 1 else f"{count(len(busy))} client processes"
+        said.append(f"{crowd}, the busiest at {max(busy) * 100:.0f} % CPU")
     return "; ".join(said) + "."

@@ -12,7 +12,10 @@ __all__ = ["marks"]
 
 
 def marks(variant: Variant, *, short: bool = False) -> list[Mark]:
-    """Return the scripted actions, in seconds since measuring began; `short` without its bounds."""
+    """Return the scripted actions, in seconds since measuring began.
+
+    `short` is what variants have in common: without the bounds of measuring and how many stall.
+    """
     found = [] if short else [Mark(0.0, "measuring begins")]
     found += [
         Mark(step.begin - variant.begin, f"{count(step.users)} clients") for step in variant.steps
@@ -20,8 +23,9 @@ def marks(variant: Variant, *, short: bool = False) -> list[Mark]:
     if burst := _matched(variant, "burst", r"(\d+)@([\d.]+)"):
         found.append(Mark(float(burst[1]), f"burst of {count(int(burst[0]))} events"))
     if stall := _matched(variant, "stall", r"(\d+)@([\d.]+):([\d.]+)"):
-        begin, seconds = float(stall[1]), float(stall[2])
-        found.append(Mark(begin, f"{count(int(stall[0]))} clients stop reading"))
+        begin, seconds, number = float(stall[1]), float(stall[2]), int(stall[0])
+        connections = "1 connection stops" if number == 1 else f"{count(number)} connections stop"
+        found.append(Mark(begin, "some stop reading" if short else f"{connections} reading"))
         found.append(Mark(begin + seconds, "they read again"))
     for setting, name in (
         ("drop_all_at", "all clients dropped"),
