@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
-from loadtests.bench import samples  # noqa: E402
+from loadtests.bench import alternatives, samples  # noqa: E402
 
 BY_THEMSELVES = """
 # Overhead  Shared Object                         Symbol
@@ -82,3 +84,20 @@ def test_without_py_spy_its_parts_are_left_out() -> None:
     told = samples.told(samples.functions(BY_THEMSELVES), {}, samples.lines(""), 10.0)
     assert not [line for line in told if "py-spy" in line]
     assert "The parts, which add up (perf)" in told
+
+
+def test_alternatives_are_timed_beside_what_is_done(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {"ROUNDS": 2, "CLIENTS": 5, "CONNECTIONS": 2}.items():
+        monkeypatch.setattr(alternatives, name, value)
+    cpus = os.sched_getaffinity(0)
+    try:
+        assert alternatives.main(["--output", str(tmp_path / "alternatives.txt")]) == 0
+    finally:
+        os.sched_setaffinity(0, cpus)
+    text = (tmp_path / "alternatives.txt").read_text()
+    took = re.findall(r"^ +([\d.e-]+)  (.*)$", text, re.M)
+    assert len(took) == 9
+    assert [way for _, way in took if way.endswith("(what is done)")] == [took[0][1], took[3][1]]
+    assert all(float(each) > 0 for each, _ in took)
