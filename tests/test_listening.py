@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 import trio
 
-from trio_sse.listening import Address, Bind, BindError, Listener, listen
+from trio_sse.listening import (
+    ACCEPT_MOST,
+    TURN_SECONDS,
+    Address,
+    Batch,
+    Bind,
+    BindError,
+    Listener,
+    listen,
+)
 from trio_sse.message import Peer
 
 
@@ -283,3 +292,35 @@ async def test_closing_forgives_a_path_that_somebody_has_removed(tmp_path: Path)
     path = tmp_path / "socket"
     async with listening(Bind(unix=str(path))):
         path.unlink()
+
+
+# -- how many in a turn -----------------------------------------------------------------
+
+
+def settled(seconds_each: float, *, at_least: float = 0.0) -> int:
+    """How many are accepted in a turn after a while, if each of them takes so long."""
+    batch, now = Batch(), 0.0
+    for _ in range(50):
+        most = batch.begin(now)
+        batch.are_there_more = True
+        now += max(at_least, most * seconds_each)
+    return most
+
+
+def test_as_many_are_accepted_in_a_turn_as_it_has_time_for() -> None:
+    assert settled(TURN_SECONDS / 40) == pytest.approx(40, abs=2)
+
+
+def test_one_is_accepted_however_long_it_takes() -> None:
+    assert settled(10 * TURN_SECONDS) == 1
+    assert settled(0, at_least=10 * TURN_SECONDS) == 1
+
+
+def test_there_is_a_most_however_fast_they_are() -> None:
+    assert settled(0) == ACCEPT_MOST
+
+
+def test_time_without_newcomers_says_nothing() -> None:
+    batch = Batch()
+    before = batch.begin(0)
+    assert batch.begin(3600) == before

@@ -1,6 +1,6 @@
 """Where a server listens: binding addresses and Unix sockets, and saying it to people.
 
-Owns the listening sockets and nothing that is accepted from them.
+Owns the listening sockets, and how much is accepted from them at a time; nothing that is accepted.
 """
 
 from __future__ import annotations
@@ -18,11 +18,20 @@ import trio
 
 from .message import Peer
 
-__all__ = ["Address", "Bind", "BindError", "Listener", "listen"]
+__all__ = ["Address", "Batch", "Bind", "BindError", "Listener", "listen"]
 
 BACKLOG = 65_535
 """Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn (4,096 as
 a rule). A reconnect storm fills it, and what does not fit waits a second or more."""
+
+TURN_SECONDS = 0.01
+"""How long a turn of the event loop may take while people come in. The hub's pump has 2 ms of it
+if there is something to carry; the rest is for newcomers."""
+
+ACCEPT_MOST = 100
+"""Connections accepted in a turn at most; how many take TURN_SECONDS depends on what they ask: 60
+that follow over HTTP/1.1, or one with a hundred streams. Never less than one, as
+`trio.serve_listeners` accepts: a busy loop would starve those who want in."""
 
 MAX_PORT = 65_535
 
@@ -118,6 +127,25 @@ class Listener:
         if self.address.unix is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self.address.unix)
+
+
+class Batch:
+    """How many connections to accept in a turn, by how long the last ones have taken."""
+
+    def __init__(self) -> None:
+        self.are_there_more = False
+        """Whether the last batch was not all: then the event loop has not been idle since."""
+        self._most = ACCEPT_MOST // 4
+        self._began = 0.0
+
+    def begin(self, now: float) -> int:
+        """Return how many it may be in the turn that begins `now`, in seconds."""
+        if self.are_there_more:
+            # Half way only: what newcomers ask differs from one batch to the next.
+            fitting = self._most * TURN_SECONDS / max(now - self._began, 1e-6)
+            self._most = round(min(max(1.0, (self._most + fitting) / 2), ACCEPT_MOST))
+        self._began = now
+        return self._most
 
 
 async def listen(binds: Sequence[Bind]) -> list[Listener]:

@@ -17,7 +17,7 @@ import trio
 from .admission import Admission
 from .connection import Connection, Counters, Service, negotiate
 from .limits import Limits
-from .listening import Address, Bind, Listener, listen
+from .listening import Address, Batch, Bind, Listener, listen
 from .message import Peer
 from .routes import Routes
 from .shortage import Shortage
@@ -30,10 +30,6 @@ DEFAULT_BIND = Bind()
 DEFAULT_LIMITS = Limits()
 
 logger = logging.getLogger("trio_sse.server")
-
-ACCEPT_BATCH = 32
-"""Connections accepted between two turns of the event loop, 2 ms worth. Not one, as
-`trio.serve_listeners` does: a busy loop would then starve those who want in."""
 
 SLICE_SECONDS = 0.002
 """How long work on all connections may hold the event loop."""
@@ -129,23 +125,26 @@ class Server:
 
     async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
         try:
+            batch = Batch()
             while True:
                 await trio.lowlevel.wait_readable(listener.sock)
-                await self._accept_batch(listener, nursery)
+                most = batch.begin(time.perf_counter())
+                batch.are_there_more = await self._accept_batch(listener, nursery, most)
         finally:
             listener.close()
 
-    async def _accept_batch(self, listener: Listener, nursery: trio.Nursery) -> None:
-        for _ in range(ACCEPT_BATCH):
+    async def _accept_batch(self, listener: Listener, nursery: trio.Nursery, most: int) -> bool:
+        """Accept connections; True if there may be more than the `most` allowed."""
+        for _ in range(most):
             try:
                 sock, peer = listener.accept()
             except BlockingIOError:
-                return
+                return False
             except OSError as error:
                 if self._shortage.met(error, trio.current_time()):
                     await trio.sleep(OUT_OF_FILES_PAUSE)
                 # Else the client was gone before it was accepted (accept(2), "Error handling").
-                return
+                return False
             self._service.counters.connections += 1
             if self._admission.admit(peer):
                 nursery.start_soon(self._connect, SocketTransport(sock, peer), listener.tls)
@@ -154,6 +153,7 @@ class Server:
                 nursery.start_soon(self._admission.turn_away, sock, delay)
             else:
                 sock.close()  # a handshake would cost more than we have
+        return True
 
     # -- connections ------------------------------------------------------------------
 
