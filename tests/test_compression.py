@@ -8,6 +8,8 @@ from __future__ import annotations
 import zlib
 from random import Random
 
+import pytest
+import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from support.http2_client import Http2Client
@@ -17,7 +19,7 @@ from support.sites import follow, routes_to
 from trio_sse.connection import Stream
 from trio_sse.cors import Cors
 from trio_sse.event import Event
-from trio_sse.hub import GAP_TYPE, open_hub
+from trio_sse.hub import GAP_TYPE, open_hub, pump
 from trio_sse.limits import Limits
 
 LIMITS = Limits(compress_above=200, retry=None, ping_interval=999)
@@ -252,3 +254,23 @@ async def test_a_stream_cut_short_in_an_event_does_not_claim_to_be_complete(
         await client.until(lambda: stream in client.ended)
         assert not client.inflaters[stream].is_complete
         assert not client.unread(stream)
+
+
+async def test_who_is_sent_an_event_in_part_counts_it_whatever_else_is_published_meanwhile(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Short turns, so that a pass over few followers has others between its parts.
+    monkeypatch.setattr(pump, "SLICE_SECONDS", 1e-6)
+    async with open_hub() as hub, serving(follow(hub), LIMITS, hub=hub) as server:
+        readers = [await ask(server, "HTTP/1.1", headers=DEFLATE) for _ in range(20)]
+        slow = await ask(server, "HTTP/1.1", headers=DEFLATE, capacity=1000)
+        for reader in (*readers, slow):
+            await reader.status()
+        text = noise(4000)
+        hub.publish("a", text)
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+            hub.publish("what nobody follows", "")
+        assert await slow.data(1) == [text]
+        server.drain()
+        assert await slow.ending() == "proper"

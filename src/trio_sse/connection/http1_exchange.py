@@ -220,7 +220,8 @@ class DeflatedOutlet(Http1Outlet):
 
     def deliver(self, framed: bytes, stop: int) -> None:
         super().deliver(framed, stop)
-        if self.cursor == stop:  # It was taken.
+        # It was taken. Who has left with a part of it stands further on, if others' events follow.
+        if self.cursor >= stop:
             self._body.hear(framed)
 
     def _frame_alone(self, payload: bytes) -> bytes:
