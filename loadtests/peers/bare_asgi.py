@@ -1,4 +1,4 @@
-"""What the bare ASGI applications share: two paths, a lifespan, and what a publish does.
+"""What the bare ASGI applications share: two paths, a 404, a lifespan, and what a publish does.
 
 A subscriber is a queue, of whichever kind the server's event loop has.
 """
@@ -32,6 +32,9 @@ def fan_out(make_queue: Callable[[], Queue]) -> Application:
             await events(send)
         elif scope["path"] == "/publish":
             await publish(receive, send)
+        else:
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
 
     async def events(send: Send) -> None:
         put, get = make_queue()
