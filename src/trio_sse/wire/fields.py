@@ -19,7 +19,7 @@ from ..limits import Limits
 from ..message import Headers, Peer, Request
 from . import Refused
 
-__all__ = ["Field", "read_request", "write_head"]
+__all__ = ["Field", "check_trailers", "read_request", "write_head"]
 
 Field = tuple[bytes, bytes]
 
@@ -87,6 +87,17 @@ def read_request(
         authority=headers.get("host", "") if authority is None else authority.decode(),
         peer=peer,
     )
+
+
+def check_trailers(fields: list[Field]) -> Refused | None:
+    """Return what is wrong with the fields after a request's body, if anything is.
+
+    Nobody reads them here, but a request with malformed ones is malformed (RFC 9113, 8.1.1).
+    """
+    for name, value in fields:
+        if not _NAME.fullmatch(name) or name in _CONNECTION_SPECIFIC or not _VALUE.fullmatch(value):
+            return Refused(400, f"The field {_shown(name)} cannot be a trailer.")
+    return None
 
 
 @lru_cache(maxsize=256)

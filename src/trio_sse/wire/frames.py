@@ -25,7 +25,7 @@ MAX_FRAME_SIZE = 16_384
 """SETTINGS_MAX_FRAME_SIZE, in bytes: the protocol's initial value and its least. Requests
 are small; longer frames would only hold up the others'."""
 
-DATA, HEADERS, _, RST_STREAM, SETTINGS = range(5)
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = range(5)
 WINDOW_UPDATE = 8
 CONTINUATION = 9
 ACK = END_STREAM = 1

@@ -26,6 +26,7 @@ from h2.events import (
     RequestReceived,
     StreamEnded,
     StreamReset,
+    TrailersReceived,
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
@@ -34,12 +35,13 @@ from ..limits import Limits
 from ..message import Peer
 from . import Refused
 from .budget import Budget, Excess
-from .fields import read_request
+from .fields import check_trailers, read_request
 from .frames import (
     ACK,
     DATA,
     END_HEADERS,
     HEADERS,
+    PRIORITY,
     RST_STREAM,
     SETTINGS,
     WINDOW_UPDATE,
@@ -66,6 +68,7 @@ __all__ = [
 ]
 
 _WINDOW_UPDATE_LENGTH = 9 + 4
+_PRIORITY_LENGTH = 9 + 5
 
 
 class Http2(Http2Answers):
@@ -122,7 +125,11 @@ class Http2(Http2Answers):
             self._excess = self._budget.frame(frame, self._now)
         if self._excess is not None:
             return
-        if frame.kind == WINDOW_UPDATE:
+        if frame.kind == PRIORITY and len(frame.whole) == _PRIORITY_LENGTH and frame.stream_id:
+            # Who comes first is no question where all streams are to be served (RFC 9113, 5.3.2).
+            if not self.h2.within_section:
+                return
+        elif frame.kind == WINDOW_UPDATE:
             if self._widen(frame):
                 happenings.append(WindowOpened(frame.stream_id))
                 return
@@ -178,6 +185,8 @@ class Http2(Http2Answers):
                 return self._asked(event)
             case DataReceived():
                 return self._collect(event)
+            case TrailersReceived():
+                return self._trailed(event)
             case StreamEnded():
                 return self._complete(event.stream_id)
             case StreamReset():
@@ -191,7 +200,7 @@ class Http2(Http2Answers):
             case ConnectionTerminated():
                 self._end()
                 return Gone("the client has said GOAWAY", event.error_code or 0, by_peer=True)
-        # Trailers and priorities, for instance, have no meaning here.
+        # An acknowledgement of our SETTINGS, for instance, has no meaning here.
         return None
 
     def _asked(self, event: RequestReceived) -> Happening | None:
@@ -227,6 +236,13 @@ class Http2(Http2Answers):
         if overrun is Overrun.CONNECTION:
             self.reset(stream_id, ErrorCodes.REFUSED_STREAM)
         return None
+
+    def _trailed(self, event: TrailersReceived) -> Happening | None:
+        refused = check_trailers(event.headers)
+        if refused is None or not self._uploads.drop(event.stream_id):
+            return None
+        self._excess = self._budget.futile(self._now)
+        return RefusedStream(event.stream_id, refused)
 
     def _complete(self, stream_id: int) -> Happening | None:
         request = self._uploads.complete(stream_id)
