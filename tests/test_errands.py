@@ -103,3 +103,20 @@ async def test_errands_end_when_all_is_cancelled() -> None:
         with pytest.raises(trio.Cancelled):
             await trio.sleep(1)
         await errands.finish()
+
+
+async def test_an_errand_that_fails_as_all_is_cancelled_is_told_to_the_connection_alone() -> None:
+    async def clumsy() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ValueError("wrong")
+
+    async with trio.open_nursery() as home:
+        errands = Errands(home, lambda: None)
+        errands.start_soon(clumsy)
+        errands.start_soon(trio.sleep_forever)
+        await trio.testing.wait_all_tasks_blocked()
+        home.cancel_scope.cancel()
+        with pytest.RaisesGroup(ValueError):
+            await errands.finish()

@@ -67,7 +67,8 @@ class Errands:
                     finally:
                         # From here on the nursery may be closed to new arrivals at any time.
                         self._is_closing = True
-        except Exception as failure:
+        # Where the server is cancelled meanwhile, that goes on to where it belongs.
+        except* Exception as failure:
             self._failure = failure
             self._cut_off()
         finally:
