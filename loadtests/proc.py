@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Usage:
     """What a process, or several, have used and hold."""
 
     cpu: float
-    """Seconds, user and system, also of threads that have ended."""
+    """Seconds, user and system, of threads that live."""
     resident: int
 
 
@@ -70,11 +69,13 @@ def members(group: int) -> Iterator[tuple[Path, list[str]]]:
 
 def usage(group: int) -> Usage:
     """Return what all living processes of a group together have used and hold."""
-    ticks = pages = 0
-    for _, fields in members(group):
-        ticks += int(fields[11]) + int(fields[12])
+    ran = pages = 0
+    for folder, fields in members(group):
         pages += int(fields[21])
-    return Usage(ticks * TICK, pages * PAGE)
+        # In ns, where `stat` counts hundredths of a second.
+        for task in folder.glob("task/*/schedstat"):
+            ran += int((read_if_there(task) or "0").split()[0])
+    return Usage(ran / 1e9, pages * PAGE)
 
 
 def read_if_there(path: Path) -> str:

@@ -161,6 +161,14 @@ def test_a_comparison_loads_both_servers_alike() -> None:
     assert len(kinds) == 4
 
 
+def test_servers_can_be_asked_for() -> None:
+    variants = SCENARIOS["compare"].variants(Asked(servers=("Hypercorn",), protocol="http1"))
+    assert [variant.name for variant in variants] == [
+        "Hypercorn, HTTP/1.1",
+        "Hypercorn, HTTP/1.1, TLS",
+    ]
+
+
 def test_asking_a_comparison_for_tls_leaves_that_half_of_it() -> None:
     variants = SCENARIOS["compare"].variants(Asked(tls=True))
     assert len(variants) == 4
@@ -256,6 +264,13 @@ def test_cpu_and_memory_are_divided_by_what_they_were_for() -> None:
     assert found["cpu_us_per_delivery"] == pytest.approx(4.5)
     assert found["rss_per_subscriber"] == pytest.approx(30_000)
     assert found["kernel_per_subscriber"] == pytest.approx(6_000)
+
+
+def test_of_a_few_connections_the_kernels_memory_is_not_known() -> None:
+    samples = [[100.0, 1.0, 50e6, 10e6, 0.0], [110.0, 2.0, 80e6, 14e6, 2e6]]
+    measured = {"measured_from": 101.0, "measured_to": 109.0, "deliveries": 5, "connected": 900}
+    few = replace(HTTP1, users=900)
+    assert costs(few, measured, samples)["kernel_per_subscriber"] is None
 
 
 def test_without_deliveries_there_is_no_cost_of_one() -> None:

@@ -1,7 +1,8 @@
 """The command: which scenario, how large, and where its results go.
 
     python -m loadtests.scenarios storm [--users N] [--rate R] [--duration S] [--tls]
-                                        [--protocol http1|http2] [--note WORDS] [--output FOLDER]
+                                        [--protocol http1|http2] [--servers NAME,NAME]
+                                        [--note WORDS] [--output FOLDER]
 
 Starts and stops servers and clients itself, on this machine. `--host URL[,URL]` loads hubs that
 run already; if they are on another machine, only with `--allow-remote`. Ends with 1 if a variant
@@ -57,6 +58,7 @@ def main(
             seconds=options.duration,
             tls=options.tls,
             protocol=options.protocol,
+            servers=tuple(options.servers),
         )
     )
     if reason := _refusal(variants, options.host, allow_remote=options.allow_remote):
@@ -112,7 +114,7 @@ def _refusal(variants: Sequence[Variant], hosts: Sequence[str], *, allow_remote:
                 "is yours and is meant to be loaded, add --allow-remote."
             )
     if not variants:
-        return "Nothing is left to measure: no variant has this protocol, or TLS."
+        return "Nothing is left to measure: no variant has this server, this protocol, or TLS."
     refused = []
     for variant in variants:
         try:
@@ -162,6 +164,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--duration", type=float, help="seconds that are measured")
     parser.add_argument("--tls", action="store_true", help="TLS, and only that")
     parser.add_argument("--protocol", choices=("http1", "http2"), help="only this one")
+    parser.add_argument(
+        "--servers", type=lambda text: text.split(","), default=[], help="only these, with commas"
+    )
     parser.add_argument("--note", default="", help="a few words for the name of the folder")
     parser.add_argument("--output", type=Path, help="a folder for the results")
     parser.add_argument(

@@ -18,6 +18,9 @@ from .servers import Hub
 
 __all__ = ["Sampler", "costs"]
 
+KERNEL_KNOWN = 1_000
+"""Connections from which on the kernel's memory, which is the whole machine's, is mostly theirs."""
+
 Sample = list[float]
 """Time (s since the epoch), CPU s, and bytes: resident, slab, in socket buffers."""
 
@@ -78,10 +81,10 @@ def costs(load: Load, measured: dict[str, Any], samples: Sequence[Sample]) -> di
     if connected:
         before, full = samples[0], _at(samples, end if load.ramp else begin)
         resident, kernel = full[2] - before[2], full[3] + full[4] - before[3] - before[4]
-        # Few clients take less than what others let go of meanwhile.
+        # Of a few clients it is less than what others take or let go of meanwhile.
         if resident > 0:
             found["rss_per_subscriber"] = resident / connected
-        if kernel > 0:
+        if kernel > 0 and load.connections >= KERNEL_KNOWN:
             found["kernel_per_subscriber"] = kernel / connected
     return found
 

@@ -46,6 +46,7 @@ class Asked:
     seconds: float | None = None
     tls: bool | None = None
     protocol: Protocol | None = None
+    servers: tuple[str, ...] = ()
 
     def of(self, load: Load) -> Load:
         """Return a load with what was asked for in it."""
@@ -107,7 +108,8 @@ class Scenario:
             for load in self.loads
             if asked.protocol in (None, load.protocol) and (not asked.tls or self._takes_tls(load))
         ]
-        made = [(server, self.of_server(server, load)) for load in loads for server in self.servers]
+        servers = [name for name in self.servers if not asked.servers or name in asked.servers]
+        made = [(server, self.of_server(server, load)) for load in loads for server in servers]
         variants = [Variant(server, load) for server, load in made if load is not None]
         # A person has one pair of hands.
         return variants[:1] if self.by_hand else variants
