@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
+from loadtests.listening import free_port  # noqa: E402
 from loadtests.report.runs import read  # noqa: E402
 from loadtests.scenarios import preflight  # noqa: E402
 from loadtests.scenarios.__main__ import main  # noqa: E402
@@ -191,13 +193,15 @@ sys.exit(main(sys.argv[2].split(), results=Path(sys.argv[1]), locust=sys.argv[3:
 
 
 @contextlib.contextmanager
-def at_work(results: Path, *locust: str, asked: str) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process of its own, from when its Locust measures on."""
+def at_work(
+    results: Path, *locust: str, asked: str, at: str = "measuring from"
+) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, from when it has said `at` on."""
     argv = [sys.executable, "-c", PROGRAM, str(results), asked, *locust]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if "measuring from" in line:
+            if at in line:
                 break
         try:
             yield process
@@ -244,3 +248,28 @@ def test_of_locust_too_nothing_is_left_running(tmp_path: Path, number: int) -> N
         process.wait(PATIENCE)
         _, alive = psutil.wait_procs(children, timeout=PATIENCE)
         assert alive == []
+
+
+@pytest.mark.timeout(120)
+def test_a_person_has_locusts_own_pages_until_ctrl_c(tmp_path: Path) -> None:
+    port = free_port()
+    asked = f"ui --users=20 --web-port={port}"
+    with at_work(tmp_path, *LOCUST, asked=asked, at=f"http://127.0.0.1:{port}") as process:
+        page = f"http://127.0.0.1:{port}/"
+        while not reachable(page):
+            assert process.poll() is None
+        assert "Locust" in httpx.get(page).text
+        children = started_by(process, hubs=1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+        assert alive == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def reachable(page: str) -> bool:
+    try:
+        return httpx.get(page).status_code == 200
+    except httpx.TransportError:
+        time.sleep(0.1)
+        return False

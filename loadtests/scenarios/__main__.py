@@ -39,7 +39,7 @@ from .trial import Place, run
 __all__ = ["main"]
 
 PAGES = 8089
-"""Where Locust's pages are, unless they are told to be elsewhere."""
+"""The port at which people look for Locust's pages."""
 
 
 def main(
@@ -73,7 +73,7 @@ def main(
     # To unwind, so that everything that was started is ended.
     signal.signal(signal.SIGTERM, _stop)
     try:
-        place = _place(options, progress, locust, PAGES if scenario.by_hand else None)
+        place = _place(options, progress, locust, by_hand=scenario.by_hand)
         if place.pages is not None:
             print(f"Locust's pages: http://127.0.0.1:{place.pages}; Ctrl-C ends all of it.")
         outcomes = []
@@ -133,7 +133,7 @@ def _is_here(url: str) -> bool:
 
 
 def _place(
-    options: argparse.Namespace, progress: Progress, locust: Sequence[str], pages: int | None
+    options: argparse.Namespace, progress: Progress, locust: Sequence[str], *, by_hand: bool
 ) -> Place:
     cpus = sorted(os.sched_getaffinity(0))
     more = ["--allow-remote"] if options.allow_remote else []
@@ -142,7 +142,7 @@ def _place(
         client_cpus=tuple(cpus[1:]) or (cpus[0],),
         elsewhere=tuple(options.host),
         more=tuple(more),
-        pages=pages,
+        pages=options.web_port if by_hand else None,
         locust=locust,
         tell=progress.tell,
     )
@@ -174,6 +174,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--allow-remote", action="store_true", help="they may be on another machine"
+    )
+    parser.add_argument(
+        "--web-port", type=int, default=PAGES, help="of Locust's own pages, in `ui`"
     )
     return parser.parse_args(argv)
 
