@@ -88,6 +88,7 @@ def test_a_second_run_does_not_write_over_the_first(tmp_path: Path) -> None:
 def test_results_that_go_elsewhere_stand_in_no_index(tmp_path: Path) -> None:
     assert run(tmp_path / "results", "h1", "--users=5", f"--output={tmp_path / 'mine'}") == 0
     assert (tmp_path / "mine" / "report.md").exists()
+    assert read(tmp_path / "mine").command == "python -m loadtests.scenarios h1 --users=5"
     assert not (tmp_path / "results").exists()
 
 

@@ -64,8 +64,7 @@ def main(
     if reason := _refusal(variants, options.host, allow_remote=options.allow_remote):
         complain(reason)
         return 2
-    command = f"python -m loadtests.scenarios {shlex.join(argv)}"
-    described, warnings = machine.describe(command), machine.warnings()
+    described, warnings = machine.describe(_command(argv)), machine.warnings()
     now = datetime.now()
     progress = Progress(len(variants))
     for words in warnings:
@@ -103,6 +102,18 @@ def main(
         write_index(results)
     print(f"{closing(made)}\n\nThe report: {page} (and report.html)")
     return 1 if Verdict.FAILED in map(verdict, made.variants) else 0
+
+
+def _command(argv: Sequence[str]) -> str:
+    """Return what one types for the same run; where its results went is nobody's business."""
+    words = iter(argv)
+    told = []
+    for word in words:
+        if word == "--output":
+            next(words)
+        elif not word.startswith("--output="):
+            told.append(word)
+    return f"python -m loadtests.scenarios {shlex.join(told)}"
 
 
 def _refusal(variants: Sequence[Variant], hosts: Sequence[str], *, allow_remote: bool) -> str:
