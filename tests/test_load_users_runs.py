@@ -196,11 +196,12 @@ class TestMeasuring:
         assert found["deliveries"] == found["expected"]
         assert found["deliveries"] == sum(clients for _, _, clients, *_ in found["events"])
 
+    @pytest.mark.parametrize("quiet", [("--rate", "0"), ("--exclude-tags", "publish")])
     def test_without_events_it_is_still_seen_that_all_are_connected(
-        self, server: str, tmp_path: Path
+        self, quiet: tuple[str, str], server: str, tmp_path: Path
     ) -> None:
         output = tmp_path / "run.json"
-        arguments = ("--headless", "--users", "50", "--run-time", "1", "--rate", "0")
+        arguments = ("--headless", "--users", "50", "--run-time", "1", *quiet)
         with locust("http1", server, *arguments, "--sse-output", output) as run:
             assert finish(run) == 0, run.said["err"]
         found = measured(output)

@@ -22,7 +22,8 @@ from .crew import crew_of, disband, muster
 from .crowds import Protocol
 from .listeners import EventStreamUser
 from .options import add_arguments
-from .seam import Content, hook, is_told, listen, runner_of
+from .publisher import EventPublisher
+from .seam import Content, hook, is_told, leave_out_idle_users, listen, runner_of
 from .settings import Settings
 
 __all__ = ["begin"]
@@ -49,7 +50,10 @@ class Beginning:
         hook(environment.events.test_stopping, self._on_test_stopping)
         hook(environment.events.quitting, self._on_quitting)
         options = environment.parsed_options
-        if options is not None and options.headless and not is_told(environment):
+        if options is None or is_told(environment):
+            return
+        leave_out_idle_users(environment)
+        if options.headless:
             self._prepare()
 
     def _prepare(self) -> None:
@@ -63,7 +67,7 @@ class Beginning:
         except ValueError as refusal:
             self._refuse(str(refusal))
         # The publisher is not counted in --users: who asks for 100,000 clients gets them.
-        options.num_users = settings.steps[0] + 1
+        options.num_users = settings.steps[0] + self._publishers
         # Locust counts from the first user on; the conductor ends the run long before this.
         options.run_time = round(longest(settings))
 
@@ -88,9 +92,16 @@ class Beginning:
             for user in self._environment.user_classes
             if issubclass(user, EventStreamUser)
         }
-        if len(found) != 1:
+        if not found:
+            raise ValueError("None of the users that are asked for listens.")
+        if len(found) > 1:
             raise ValueError("Run users of HTTP/1.1 and of HTTP/2 one after the other.")
         return found.pop()
+
+    @property
+    def _publishers(self) -> int:
+        users = self._environment.user_classes
+        return sum(user.fixed_count for user in users if issubclass(user, EventPublisher))
 
     def _refuse(self, sentence: str) -> None:
         say(sentence)
@@ -130,7 +141,7 @@ class Beginning:
         if not is_told(environment):
             if self._settings is None and not settings.is_ramp:
                 settings = replace(settings, seconds=None)
-            conductor = self._conductor = Conductor(environment, settings)
+            conductor = self._conductor = Conductor(environment, settings, self._publishers)
             self._leading = gevent.spawn(lambda: self._lead(conductor))
 
     def _on_spawning_complete(self, **_: object) -> None:

@@ -27,7 +27,7 @@ __all__ = ["Broken", "Conductor", "longest", "say"]
 CONNECT_PATIENCE = 120.0
 """Seconds from the last user's spawning until all must be connected."""
 
-LAST_PATIENCE = 60.0
+LAST_PATIENCE = 120.0
 """Seconds from the end of measuring until everyone must have everything."""
 
 CATCH_UP_PATIENCE = 60.0
@@ -67,7 +67,9 @@ class Broken(Exception):
 class Conductor:
     """Of one test. `news` is to be fed with what other processes tell."""
 
-    def __init__(self, environment: Environment, settings: Settings) -> None:
+    def __init__(self, environment: Environment, settings: Settings, publishers: int) -> None:
+        """`publishers` are users too, but no clients."""
+        self._publishers = publishers
         self._environment = environment
         self._settings = settings
         self.news = News()
@@ -96,11 +98,11 @@ class Conductor:
     # -- a step ---------------------------------------------------------------------------
 
     def _grow(self, users: int) -> None:
-        """Have Locust spawn until there are so many, the publisher aside."""
-        runner = runner_of(self._environment)
-        if runner.target_user_count != users + 1:
+        """Have Locust spawn until there are so many."""
+        runner, everyone = runner_of(self._environment), users + self._publishers
+        if runner.target_user_count != everyone:
             self._order({"do": "grow"})
-            gevent.spawn(runner.start, users + 1, self._settings.spawn_rate)
+            gevent.spawn(runner.start, everyone, self._settings.spawn_rate)
 
     def _measure(self, users: int) -> bool:
         """Measure with so many; False if it goes on until somebody stops it."""
@@ -137,7 +139,10 @@ class Conductor:
         if self._settings.seconds is None:
             # Somebody at the web page decides how many there are.
             runner = runner_of(self._environment)
-            self._wait(math.inf, lambda: self.news.connected >= runner.target_user_count - 1 > 0)
+            self._wait(
+                math.inf,
+                lambda: self.news.connected >= runner.target_user_count - self._publishers > 0,
+            )
             return
         if not self._wait(
             spawning + CONNECT_PATIENCE,

@@ -18,7 +18,7 @@ from locust.env import Environment
 
 from . import crowds, statistics
 from .crowds import Client, Crowd, Protocol
-from .seam import Content, runner_of, send
+from .seam import Content, runner_of, send, send_statistics
 from .settings import Settings
 
 __all__ = ["Crew", "Seats", "crew_of", "disband", "muster"]
@@ -231,5 +231,6 @@ class Crew:
         (began, cpu_before), (ended, cpu_after) = self._cpu[0], self._cpu[1]
         seconds = ended - began
         self._count()
+        send_statistics(self._environment)
         cpu = [os.getpid(), seconds, (cpu_after - cpu_before) / seconds]
         self.tell("report", {"report": self.crowd.receipts.report(), "cpu": cpu})

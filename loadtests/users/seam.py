@@ -16,7 +16,17 @@ from locust.event import EventHook
 from locust.rpc import Message
 from locust.runners import LocalRunner, MasterRunner, Runner, WorkerRunner
 
-__all__ = ["Content", "hook", "is_told", "listen", "runner_of", "send", "workers_of"]
+__all__ = [
+    "Content",
+    "hook",
+    "is_told",
+    "leave_out_idle_users",
+    "listen",
+    "runner_of",
+    "send",
+    "send_statistics",
+    "workers_of",
+]
 
 Content = dict[str, Any]
 
@@ -58,6 +68,21 @@ def listen(environment: Environment, name: str, receive: Callable[[str, Content]
 def send(environment: Environment, name: str, content: Content, to: str | None = None) -> None:
     """Send a message to one worker, to all, or to the master."""
     runner_of(environment).send_message(name, content, to)
+
+
+def leave_out_idle_users(environment: Environment) -> None:
+    """Have no users spawned whose tasks are all left out by --tags or --exclude-tags.
+
+    Locust spawns them, and each fails again and again.
+    """
+    environment._filter_tasks_by_tags()
+    environment.user_classes[:] = [user for user in environment.user_classes if user.tasks]
+
+
+def send_statistics(environment: Environment) -> None:
+    """Have the master know Locust's statistics of this process now, not within 3 seconds."""
+    if isinstance(environment.runner, WorkerRunner):
+        environment.runner._send_stats()
 
 
 def workers_of(environment: Environment) -> list[str]:
