@@ -114,6 +114,19 @@ async def test_a_reset_connection_is_broken(use: Callable[[SocketTransport], Any
     transport.close()
 
 
+@pytest.mark.parametrize("end", [SocketTransport.close, SocketTransport.detach])
+async def test_nothing_reaches_who_has_the_number_of_a_socket_that_was_given_up(
+    end: Callable[[SocketTransport], Any],
+) -> None:
+    with sockets() as (ours, theirs):
+        transport = SocketTransport(ours, PEER)
+        end(transport)
+        ours.close()
+        with sockets() as (_, _), pytest.raises(Broken, match="Bad file descriptor"):
+            transport.send(b"not for you")
+        assert theirs.recv(1) == b""
+
+
 async def test_closing_wakes_who_waits() -> None:
     with sockets() as (ours, _):
         transport = SocketTransport(ours, PEER)

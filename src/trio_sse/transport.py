@@ -10,6 +10,7 @@ Rules: a transport knows nothing of HTTP. Whatever breaks is a `Broken`, whoever
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Awaitable
@@ -71,16 +72,19 @@ class Transport(Protocol):
 class SocketTransport:
     """A connected TCP or Unix socket, which it owns from now on."""
 
-    __slots__ = ("_socket", "peer")
+    __slots__ = ("_number", "_socket", "peer")
 
     def __init__(self, sock: socket.socket, peer: Peer) -> None:
         sock.setblocking(False)
         self._socket = sock
+        self._number = sock.fileno()  # -1 as soon as the socket is not ours any more
         self.peer = peer
 
     def send(self, data: bytes | memoryview) -> int:
         try:
-            return self._socket.send(data)
+            # Does what `socket.send` does, which takes 0.2 µs longer to find out what it is to
+            # do: a tenth of what an event costs a client on HTTP/1.1 beside the kernel's part.
+            return os.write(self._number, data)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
@@ -117,12 +121,14 @@ class SocketTransport:
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
+        self._number = -1
         if self._socket.fileno() != -1:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
     def detach(self) -> socket.socket:
         """Give the socket away, for TLS to be laid over it."""
+        self._number = -1
         return self._socket
 
 
