@@ -57,13 +57,33 @@ KEYS = {
 }
 
 
+MINE = """
+from loadtests.users.beginning import begin
+from loadtests.users.listeners import Http1Listener
+from loadtests.users.publisher import EventPublisher
+
+begin()
+
+class Mine(Http1Listener):
+    host = "{host}"
+
+class Also(EventPublisher):
+    host = "{host}"
+"""
+
+
 def locust(protocol: str, host: str, *arguments: str | Path) -> Running:
+    """Start a run with a locustfile that is there."""
+    return run_file(f"loadtests/locustfiles/{protocol}.py", "--host", host, *arguments)
+
+
+def run_file(locustfile: str | Path, *arguments: str | Path) -> Running:
     """Start a run. Processes find each other where no other run's do."""
     port = str(free_port())
     return Running(
         [
-            *(sys.executable, "-m", "locust", "-f", f"loadtests/locustfiles/{protocol}.py"),
-            *("--host", host, "--settle", "0.2", "--spawn-rate", "1000", "--only-summary"),
+            *(sys.executable, "-m", "locust", "-f", str(locustfile)),
+            *("--settle", "0.2", "--spawn-rate", "1000", "--only-summary"),
             *("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port),
             *map(str, arguments),
         ],
@@ -212,14 +232,13 @@ class TestMeasuring:
 
 class TestFailing:
     def test_a_lost_event_fails_the_run_and_names_the_client(self, tmp_path: Path) -> None:
-        output = tmp_path / "run.json"
+        output, locustfile = tmp_path / "run.json", tmp_path / "mine.py"
         paths = ("--subscribe-path", "/events", "--publish-path", "/publish")
         arguments = ("--headless", "--users", "20", "--run-time", "3", "--rate", "20")
-        with (
-            LossyHub(lost=50) as hub,
-            locust("http1", hub.url, *paths, *arguments, "--sse-output", output) as run,
-        ):
-            assert finish(run) == 1, run.said["err"]
+        with LossyHub(lost=50) as hub:
+            locustfile.write_text(MINE.format(host=hub.url))
+            with run_file(locustfile, *paths, *arguments, "--sse-output", output) as run:
+                assert finish(run) == 1, run.said["err"]
         found = measured(output)
         assert found["deliveries"] == found["expected"] - 1
         assert found["faults"]["lost"] == 1

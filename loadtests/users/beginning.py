@@ -75,7 +75,8 @@ class Beginning:
         """Return what is asked for; raises ValueError if it cannot or must not be."""
         options = self._environment.parsed_options
         assert options is not None
-        settings = Settings.of(options, self._environment.host)
+        named = (user.host for user in self._environment.user_classes if user.host)
+        settings = Settings.of(options, self._environment.host or next(named, None))
         if self._protocol() == "http1":
             settings = replace(settings, streams=1)
         if not settings.allow_remote and (refusal := permission.refusal_of_hosts(settings.hubs)):
