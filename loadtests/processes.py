@@ -126,13 +126,16 @@ class Process:
 
     def check(self) -> None:
         """Raise ChildFailed if it has ended."""
-        if self._process.poll() is not None:
-            raise self.failure("ended")
+        code = self._process.poll()
+        if code is not None:
+            raise self.failure(f"was ended by signal {-code}" if code < 0 else f"ended with {code}")
 
     def failure(self, what: str) -> ChildFailed:
         """Return what to raise about it, with its last words."""
         words = self.said().decode(errors="replace").strip()[-2000:]
-        last = words.splitlines()[-1].strip() if words else ""
+        # Who is killed has not said why.
+        killed = (self._process.returncode or 0) < 0
+        last = words.splitlines()[-1].strip() if words and not killed else ""
         return ChildFailed(f"{' '.join(self._argv)[:120]} {what}\n{words}", what, last)
 
     def said(self, offset: int = 0) -> bytes:

@@ -238,6 +238,19 @@ def test_when_it_is_killed_the_kernel_ends_what_it_started(tmp_path: Path) -> No
         assert alive == []
 
 
+def test_a_server_that_dies_ends_the_variant_and_is_named(tmp_path: Path) -> None:
+    with at_work(tmp_path, *PRETENDED, "--pretend=stay", asked="h1 --users=50") as process:
+        children = started_by(process, hubs=1)
+        server = next(child for child in children if "trio_sse" in child.cmdline())
+        server.kill()
+        assert process.wait(PATIENCE) == 1
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE)
+        assert alive == []
+    (variant,) = read(only_folder(tmp_path)).variants
+    assert variant.problems[0] == "A server was ended by signal 9."
+    assert "has not written what it measured" in variant.problems[1]
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_of_locust_too_nothing_is_left_running(tmp_path: Path, number: int) -> None:
