@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help test lint types format bench bench-quick bench-peers profiles \
-  report soak abuse demo screenshot clean \
+  report soak abuse fuzz demo screenshot clean \
   loadtest-h1 loadtest-h2 loadtest-ui loadtest-steady loadtest-ramp loadtest-burst loadtest-storm \
   loadtest-slow loadtest-restart loadtest-idle loadtest-smoke compare compare-peers
 
@@ -106,6 +106,9 @@ soak: $(READY) ## ten minutes of clients that come, stall and leave; nothing may
 
 abuse: $(READY) ## attacks at full strength beside a canary, and the same on Hypercorn; results/, minutes
 	$(BIN)/python -m loadtests.abuse $(ARGS)
+
+fuzz: $(READY) ## damaged bytes for both wires, the decoder and whole connections; FUZZ_EXAMPLES=1000000
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100000} $(BIN)/pytest -q --timeout 0 tests/test_fuzz.py $(ARGS)
 
 demo: $(READY) ## this machine's own figures, live in your browser, over HTTP/1.1 and HTTP/2
 	@$(BIN)/python examples/demo $(ARGS)
