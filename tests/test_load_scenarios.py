@@ -62,11 +62,11 @@ def test_a_client_process_has_no_more_connections_than_its_address_has_ports() -
 
 
 def test_too_little_memory_is_said_and_far_too_little_refused() -> None:
-    (advice,) = plan(HTTP1, replace(USUAL, memory=1_500 * MIB)).advice
-    assert "30,000 clients take about 1,992 MiB of memory" in advice
-    assert "1,500 MiB are left" in advice
+    (advice,) = plan(HTTP1, replace(USUAL, memory=900 * MIB)).advice
+    assert "30,000 clients take about 1,171 MiB of memory" in advice
+    assert "900 MiB are left" in advice
     with pytest.raises(Impossible, match="Ask for fewer: USERS="):
-        plan(HTTP1, replace(USUAL, memory=900 * MIB))
+        plan(HTTP1, replace(USUAL, memory=500 * MIB))
 
 
 def test_tls_takes_more_memory() -> None:
