@@ -64,6 +64,9 @@ class GroupOutlet(Outlet):
         self.group.discard(stream_id)
         if not self.group:
             self.retire()
+        # It needs less room now: it may go on itself, or others with what was meant for it.
+        self._connection.windows.wake(self)
+        self._connection.windows.connection_opened()
 
     def retire(self) -> None:
         """End the group: its streams are gone, or elsewhere."""
@@ -149,8 +152,9 @@ class GroupOutlet(Outlet):
         slow = self.group.shut(length)
         if not slow and length * len(self.group) <= self._room:
             # There will be room when the client has read on.
-            timeout = connection.service.limits.write_timeout
-            if await connection.window_opened(trio.current_time() + timeout):
+            deadline = trio.current_time() + connection.service.limits.write_timeout
+            total = length * len(self.group)
+            if await connection.windows.opened_for_all(self, total, deadline):
                 return
         for stream_id in slow or list(self.group):
             connection.followers.fall_behind(stream_id, self.hub, self.selectors, self.cursor)

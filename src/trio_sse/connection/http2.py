@@ -24,6 +24,7 @@ from .handler import run_handler
 from .http2_exchange import Http2Exchange
 from .pulse import Pulse
 from .service import Service
+from .windows import Windows
 
 __all__ = ["Http2Connection"]
 
@@ -51,7 +52,7 @@ class Http2Connection(Endpoint):
         """Finite answers of which the client's windows hold up a part."""
         self.widest_window = wire.connection_window
         """The most that the client has been willing to have under way."""
-        self._window_opened: trio.Event | None = None
+        self.windows = Windows(wire)
         self._first = first  # what was read to find out that it speaks HTTP/2
         self._reading = trio.CancelScope()
         self._pulse = Pulse(service.limits, wire)
@@ -157,17 +158,14 @@ class Http2Connection(Endpoint):
                 self.stream_ended()
             case Left(stream_id):
                 self.stop(stream_id)
-                self._wake_writers()
-            case WindowOpened():
+                self.windows.wake(stream_id)
+            case WindowOpened(0):
                 self.widest_window = max(self.widest_window, self.wire.connection_window)
-                self._wake_writers()
+                self.windows.connection_opened()
+            case WindowOpened(stream_id):
+                self.windows.wake(stream_id)
             case Pong():
                 self._pulse.answered()
-
-    def _wake_writers(self) -> None:
-        if self._window_opened is not None:
-            self._window_opened.set()
-            self._window_opened = None
 
     # -- answering ----------------------------------------------------------------------
 
@@ -259,7 +257,7 @@ class Http2Connection(Endpoint):
             if taken:
                 self.flush()
                 return data[taken:]
-            if await self.window_opened(deadline):
+            if await self.windows.opened_for_stream(stream_id, len(data), deadline):
                 continue
             if self.wire.granted > granted and not self.wire.is_shut(stream_id):
                 deadline, granted = trio.current_time() + timeout, self.wire.granted
@@ -269,16 +267,6 @@ class Http2Connection(Endpoint):
             self.wire.reset(stream_id, CANCEL)
             self.flush()
         raise StreamClosed("the stream is over")
-
-    async def window_opened(self, deadline: float) -> bool:
-        """Wait until some window has opened; False if none has until `deadline`."""
-        if self._window_opened is None:
-            self._window_opened = trio.Event()
-        with trio.move_on_at(deadline) as waiting:
-            await self._window_opened.wait()
-        # Who is cancelled just when the wait is over is not told by the wait.
-        await trio.lowlevel.checkpoint_if_cancelled()
-        return not waiting.cancelled_caught
 
     # -- bytes and ends -----------------------------------------------------------------
 

@@ -1,0 +1,113 @@
+"""Who waits for a window of an HTTP/2 connection: who is woken, and that nobody is left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from support.http2_client import Http2Client
+from support.memory_server import serving
+from support.sites import follow
+from trio_sse.hub import open_hub
+from trio_sse.limits import Limits
+from trio_sse.wire.http2 import Http2
+
+LIMITS = Limits(retry=None, ping_interval=999)
+LONG = "x" * 60_000
+CAPACITY = 1024 * 1024
+"""More than is ever under way: nothing but windows holds anything up."""
+
+
+@contextmanager
+def attempts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The streams that anything is tried to be sent to."""
+    tried: list[int] = []
+    send = Http2.send
+
+    def noted(wire: Http2, stream_id: int, data: bytes | memoryview) -> int:
+        tried.append(stream_id)
+        return send(wire, stream_id, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Http2, "send", noted)
+        yield tried
+
+
+async def test_a_streams_window_wakes_the_writer_of_that_stream_alone(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), LIMITS, hub=hub) as server:
+        client = Http2Client(server.connect(capacity=CAPACITY), stream_window=0, gives_back=False)
+        streams = [await client.open() for _ in range(20)]
+        await client.read_all()
+        with attempts(monkeypatch) as tried:
+            client.widen(1, streams[7])
+            await wait_all_tasks_blocked()
+            assert set(tried) == {streams[7]}
+
+
+async def test_the_connections_window_wakes_as_many_as_it_has_room_for(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), LIMITS, hub=hub) as server:
+        client = Http2Client(
+            server.connect(capacity=CAPACITY), connection_window=0, gives_back=False
+        )
+        streams = [await client.open() for _ in range(20)]
+        hub.publish("a", LONG)
+        await client.read_all()
+        with attempts(monkeypatch) as tried:
+            client.widen(1)
+            await wait_all_tasks_blocked()
+            assert len(set(tried)) == 1
+            tried.clear()
+            client.widen(len(LONG) * 3 // 2)
+            await wait_all_tasks_blocked()
+            assert len(set(tried)) == 2
+        client.widen(len(LONG) * 20)
+        for stream in streams:
+            assert await client.data(stream, 1) == [LONG]
+
+
+async def test_who_leaves_when_it_is_his_turn_hands_it_on(autojump_clock: MockClock) -> None:
+    async with open_hub() as hub, serving(follow(hub), LIMITS, hub=hub) as server:
+        client = Http2Client(
+            server.connect(capacity=CAPACITY), connection_window=0, gives_back=False
+        )
+        streams = [await client.open() for _ in range(3)]
+        hub.publish("a", LONG)
+        await client.read_all()
+        before = {stream: len(client.bodies[stream]) for stream in streams}
+        first = next(iter(server.http2.windows._waiting))
+        assert isinstance(first, int)
+        # It is woken, and is gone before it has had its turn.
+        client.h2.increment_flow_control_window(10)
+        server.http2._hear(client.h2.data_to_send())
+        client.h2.reset_stream(first)
+        server.http2._hear(client.h2.data_to_send())
+        await client.read_all()
+        others = [stream for stream in streams if stream != first]
+        assert sum(len(client.bodies[stream]) - before[stream] for stream in others) == 10
+
+
+async def test_a_group_that_has_become_smaller_needs_less_room(autojump_clock: MockClock) -> None:
+    async with open_hub() as hub, serving(follow(hub), LIMITS, hub=hub) as server:
+        client = Http2Client(
+            server.connect(capacity=CAPACITY), gives_back=False, connection_window=200_000
+        )
+        streams = [await client.open() for _ in range(3)]
+        expected = ["x" * 30_000, "y" * 30_000, "z" * 10_000]
+        for data in expected:
+            hub.publish("a", data)
+            await client.read_all()
+        assert len(client.unread(streams[0])) == 2
+        begun = trio.current_time()
+        for stream in streams[1:]:
+            client.reset(stream)
+        await client.read_all()
+        assert [event.data for event in client.unread(streams[0])] == expected
+        assert trio.current_time() == begun
