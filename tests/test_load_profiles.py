@@ -39,6 +39,7 @@ main (a.py:1);Pump.run (/usr/lib/trio_sse/hub/pump.py:9);send (/x/y/trio_sse/tra
 main (a.py:1);Pump.run (/usr/lib/trio_sse/hub/pump.py:9) 8
 main (a.py:1);send (/x/y/trio_sse/transport.py:84) 2
 main (a.py:1);EpollIOManager.get_events (trio/_core/_io_epoll.py:243) 500
+bootstrap (threading.py:9);Condition.wait (threading.py:331) 500
 """
 
 

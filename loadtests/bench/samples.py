@@ -19,7 +19,7 @@ LEAST = 0.005
 SOFTIRQ = "handle_softirqs"
 """Under a send on loopback: the receipt, by the client's socket, and its acknowledgement."""
 
-WAITING = {"EpollIOManager.get_events"}
+WAITING = {"EpollIOManager.get_events", "Condition.wait"}
 
 FILES = (
     ("interpreter", re.compile(r"libpython|python3|\[vdso\]|\.cpython-")),
