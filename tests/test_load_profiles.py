@@ -102,3 +102,20 @@ def test_alternatives_are_timed_beside_what_is_done(
     assert len(took) == 9
     assert [way for _, way in took if way.endswith("(what is done)")] == [took[0][1], took[3][1]]
     assert all(float(each) > 0 for each, _ in took)
+
+
+def test_the_figures_of_the_document_stand_in_the_profiles_that_it_links() -> None:
+    document = (ROOT / "docs" / "performance.md").read_text()
+    found = 0
+    profile = ""
+    for line in document.splitlines():
+        for link in re.findall(r"\]\(\.\./(results/[^)]*\.txt)\)", line):
+            profile = (ROOT / link).read_text()
+        if share := re.fullmatch(r"\| .* \| ([\d.]+) \| ([\d.]+%) \|", line):
+            assert re.search(rf"^ +{share[1]} +{share[2]}  ", profile, re.M), line
+            found += 1
+        if both := re.fullmatch(r"\| .* \| ([\d.]+) \| ([\d.]+) \| .* \|", line):
+            for took in both.groups():
+                assert re.search(rf"^ +{took}  ", profile, re.M), line
+            found += 1
+    assert found > 20
