@@ -54,8 +54,8 @@ class Connection:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                readers = [self._socket] if self._reads else []
-                select.select(readers, [self._socket], [], min(left, 0.5))
+                events = select.POLLOUT | (select.POLLIN if self._reads else 0)
+                self._poll(events, min(left, 0.5))
             except OSError:
                 # What it said before is still to be read, if it has not been swept away.
                 self._drain()
@@ -80,15 +80,13 @@ class Connection:
         """Read until the server ends the connection, or so many seconds have passed."""
         deadline = time.monotonic() + seconds
         while self._over is None and (left := deadline - time.monotonic()) > 0:
-            select.select([self._socket], [], [], min(left, 0.5))
+            self._poll(select.POLLIN, min(left, 0.5))
             self._receive()
 
     def hold(self, seconds: float) -> None:
         """Read nothing, and see after so many seconds at most how it has ended."""
-        poll = select.poll()
         # Also without reading: the server has closed it, or reset it.
-        poll.register(self._socket, select.POLLRDHUP)
-        poll.poll(1_000 * seconds)
+        self._poll(select.POLLRDHUP, seconds)
         self._reads = True
         self.wait(1.0)
 
@@ -115,6 +113,11 @@ class Connection:
             said = ", ".join(f"{n:,} x {each}" if n > 1 else each for each, n in kinds.items())
             return said if self._over is not None else f"{said}, open"
         return self._over or "open"
+
+    def _poll(self, events: int, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(self._socket, events)
+        poll.poll(1_000 * seconds)
 
     def _drain(self) -> None:
         while self._over is None and self._receive():
@@ -184,16 +187,25 @@ class Attack:
         """How long to wait for the server to end a connection by itself."""
         return min(PATIENCE, self._seconds) if self._seconds else PATIENCE
 
-    def connect(self, *, reads: bool = True, http2: bool = False) -> Connection:
+    @property
+    def is_at_full_strength(self) -> bool:
+        """False where it is made once, to see what happens."""
+        return bool(self._seconds)
+
+    def connect(
+        self, *, reads: bool = True, http2: bool = False, source: str = "127.0.0.1"
+    ) -> Connection:
         """Open a connection in clear text."""
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        sock = socket.create_connection(
+            ("127.0.0.1", self.port), timeout=PATIENCE, source_address=(source, 0)
+        )
         self.connections += 1
         return Connection(sock, reads=reads, http2=http2)
 
     def connect_tls(self, *, alpn: str, http2: bool) -> Connection:
         """Open one with TLS; whose certificate it is does not matter."""
         assert self.tls_port is not None
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols([alpn])

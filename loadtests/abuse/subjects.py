@@ -11,7 +11,8 @@ from ..processes import Child
 
 __all__ = ["LIMITS", "Canary"]
 
-LIMITS = {
+LIMITS: dict[str, float] = {
+    "max_connections_per_address": 200,
     "head_timeout": 2.0,
     "body_timeout": 2.0,
     "idle_timeout": 2.0,
@@ -19,7 +20,8 @@ LIMITS = {
     "ping_interval": 2.0,
     "ping_timeout": 2.0,
 }
-"""Shorter than the defaults, so that who says nothing is gone in seconds; all else is as it is."""
+"""Shorter than the defaults, so that who says nothing is gone in seconds, and a limit for each
+address, as a server has that browsers reach directly; all else is as it is."""
 
 REPORT_SECONDS = 60.0
 

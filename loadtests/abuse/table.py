@@ -95,7 +95,8 @@ HOW_TO_READ = (
     "away. Meanwhile the canary opens a stream every 50 ms and follows another, to which it "
     "publishes ten events a second. How often a connection ended in which way is in brackets.",
     "",
-    "Ours runs with its default limits, except that all timeouts are 2 s; Hypercorn with its "
+    "Ours runs with its default limits, except that all timeouts are 2 s and that an address may "
+    "have 200 connections; Hypercorn with its "
     "default settings and a small ASGI application, for scale. The attacker shares a processor "
     "with the canary, so that a part of what the canary waits is the attacker's doing. CPU is the "
     "server's while the attack went on, the canary's requests included.",

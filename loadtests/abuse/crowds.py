@@ -1,0 +1,59 @@
+"""Attacks by their number: connections that are opened and do nothing, or come and go."""
+
+from __future__ import annotations
+
+import time
+
+from .attack import Attack
+from .case import Case
+from .http1 import FOLLOW
+
+__all__ = ["CASES", "SOURCE"]
+
+SOURCE = "127.0.0.2"
+"""Where they come from: not the address that the canary has."""
+
+CROWD = 3_000
+SMALL_CROWD = 300
+"""More than the server of the tests and of the table lets in from one address."""
+
+
+def idle_crowd(attack: Attack) -> None:
+    """Be very many, and say nothing."""
+    while attack.goes_on:
+        crowd = [
+            attack.connect(source=SOURCE)
+            for _ in range(CROWD if attack.is_at_full_strength else SMALL_CROWD)
+        ]
+        deadline = time.monotonic() + attack.patience
+        for connection in crowd:
+            connection.wait(max(0.1, deadline - time.monotonic()))
+            attack.over(connection)
+
+
+def storm(attack: Attack) -> None:
+    """Open a stream and be gone, as fast as this process can."""
+    while attack.goes_on:
+        for _ in range(100):
+            connection = attack.connect(source=SOURCE)
+            connection.send(FOLLOW)
+            attack.over(connection)
+
+
+CASES = (
+    Case(
+        "a crowd that says nothing",
+        "connection exhaustion",
+        idle_crowd,
+        ("closed", "503", "reset"),
+        protocol="HTTP/1.1",
+        waits=True,
+    ),
+    Case(
+        "streams opened and left",
+        "reconnect storm",
+        storm,
+        ("open", "200, open", "503, open"),
+        protocol="HTTP/1.1",
+    ),
+)
