@@ -7,7 +7,16 @@ from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hypothesis import strategies as st
 
-__all__ = ["SECTIONS", "indexed", "literal", "resize", "string"]
+__all__ = [
+    "NEVER",
+    "SECTIONS",
+    "WITHOUT",
+    "WITH_INDEXING",
+    "indexed",
+    "literal",
+    "resize",
+    "string",
+]
 
 HUFFMAN = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
 

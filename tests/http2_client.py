@@ -74,6 +74,11 @@ def resets(data: bytes) -> list[tuple[int, int]]:
     ]
 
 
+def header_block(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Encode fields as a client's first section."""
+    return bytes(H2Connection().encoder.encode(headers))
+
+
 class Client:
     """A client, the server's side it talks to, and what has happened on both."""
 

@@ -26,14 +26,16 @@ from http2_client import (
     WINDOW_UPDATE,
     Client,
     goaways,
+    header_block,
     raw,
 )
-from test_http2_violations import HEADER_BLOCK, POST_BLOCK, header_block
 from trio_sse.limits import Limits
 from trio_sse.wire.budget import SECONDS_AT_ONCE, Allowance
 from trio_sse.wire.http2 import Asked, Gone, Group, Happening, Http2, Left
 
 CANCEL = (8).to_bytes(4)
+HEADER_BLOCK = header_block(GET)
+POST_BLOCK = header_block([*POST, ("content-length", "3")])
 BROKEN_BLOCK = header_block([*GET, ("connection", "close")])
 
 

@@ -118,8 +118,8 @@ class Http2Stranger:
             await self.receive()
 
     async def answer(self, stream_id: int) -> tuple[str, bytes]:
-        """Wait for the end of an answer and return its status and body."""
-        await self.until(lambda: stream_id in self.ended)
+        """Wait for the end of an answer, or its being cut, and return its status and body."""
+        await self.until(lambda: stream_id in self.ended or stream_id in self.resets)
         return self.heads[stream_id][":status"], bytes(self.bodies[stream_id])
 
     def _note(self, event: Event) -> None:

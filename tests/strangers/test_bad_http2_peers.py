@@ -142,6 +142,8 @@ async def test_a_malformed_request_ends_its_stream_alone(site: Site, what: str) 
         status, text = await stranger.answer(stream_id)
         assert status == "400"
         assert text.endswith(b".\n")
+        # After the answer, as RFC 9113, 8.1.1 has it.
+        assert stranger.resets[stream_id] == ErrorCodes.PROTOCOL_ERROR
         await hears(site, stranger, beside)
 
 

@@ -19,7 +19,7 @@ from ..limits import Limits
 from ..message import Headers, Peer, Request
 from . import Refused
 
-__all__ = ["Field", "check_trailers", "read_request", "write_head"]
+__all__ = ["Field", "are_trailers", "read_request", "write_head"]
 
 Field = tuple[bytes, bytes]
 
@@ -27,6 +27,8 @@ Field = tuple[bytes, bytes]
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
 # RFC 9113, 8.2.1: no NUL, LF, CR anywhere, no space or tab at the ends.
 _VALUE = re.compile(rb"(?![ \t])[^\0\r\n]*(?<![ \t])")
+# No longer than what h11 takes.
+_LENGTH = re.compile(rb"[0-9]{1,20}")
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Visible ASCII, no fragment: what HTTP/1.1's request line allows, since it may end up in one.
 _PATH = re.compile(rb"/[!\"$-~]*")
@@ -89,15 +91,12 @@ def read_request(
     )
 
 
-def check_trailers(fields: list[Field]) -> Refused | None:
-    """Return what is wrong with the fields after a request's body, if anything is.
-
-    Nobody reads them here, but a request with malformed ones is malformed (RFC 9113, 8.1.1).
-    """
-    for name, value in fields:
-        if not _NAME.fullmatch(name) or name in _CONNECTION_SPECIFIC or not _VALUE.fullmatch(value):
-            return Refused(400, f"The field {_shown(name)} cannot be a trailer.")
-    return None
+def are_trailers(fields: list[Field]) -> bool:
+    """Tell whether a field section may end a request (RFC 9113, 8.1). Nobody reads it."""
+    return all(
+        _NAME.fullmatch(name) and _VALUE.fullmatch(value) and name not in _CONNECTION_SPECIFIC
+        for name, value in fields
+    )
 
 
 @lru_cache(maxsize=256)
@@ -135,6 +134,7 @@ def _problem_in_fields(
 ) -> Refused | None:
     authority = pseudo.get(b":authority")
     hosts = set() if authority is None else {authority}
+    length = None
     for name, value in regular:
         if not _NAME.fullmatch(name):
             return Refused(400, f"The field name {_shown(name)} is not a token in lower case.")
@@ -142,14 +142,16 @@ def _problem_in_fields(
             return Refused(400, f"The field {_shown(name)} has no place in HTTP/2.")
         if name == b"host":
             hosts.add(value)
-        # h2 has seen that it is a number, and the same in each such field.
-        if name == b"content-length" and int(value) > limits.max_body_bytes:
-            most = limits.max_body_bytes
-            return Refused(413, f"The body is {int(value)} bytes; {most} are allowed.")
+        if name == b"content-length":
+            if length is not None or not _LENGTH.fullmatch(value):
+                return Refused(400, "A Content-Length is one number, and there is only one.")
+            length = int(value)
     if len(hosts) != 1:
         return Refused(400, "A request names one host, in :authority or in Host.")
     if not _AUTHORITY.fullmatch(hosts.pop()):
         return Refused(400, "The host is not a name or address with perhaps a port.")
+    if length is not None and length > limits.max_body_bytes:
+        return Refused(413, f"The body is {length} bytes; {limits.max_body_bytes} are allowed.")
     return None
 
 

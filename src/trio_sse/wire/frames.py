@@ -7,7 +7,7 @@ and h2 is given one whole frame at a time (0.7 µs more a frame than all at once
 
 Owns: the client's preface, the length limits, the bytes of an unfinished frame. Refuses: a
 wrong preface, a first frame that is not SETTINGS, and what is longer than we allow. That comes
-out as a `Violation`, and nothing after it. Knows nothing of what is in a frame.
+out as a `Violation`, and nothing after it. Knows nothing of what is in a frame but padding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from h2.errors import ErrorCodes
 
-__all__ = ["MAX_FRAME_SIZE", "Cutter", "Frame", "Violation", "write_frame"]
+__all__ = ["MAX_FRAME_SIZE", "Cutter", "Frame", "Violation", "unpadded", "write_frame"]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -31,6 +31,7 @@ CONTINUATION = 9
 ACK = END_STREAM = 1
 END_HEADERS = 4
 PADDED = 8
+WITH_PRIORITY = 0x20
 
 FRAME_HEADER_BYTES = 9
 
@@ -57,6 +58,25 @@ def write_frame(kind: int, flags: int, stream_id: int, payload: bytes | memoryvi
     """Return the bytes of a frame."""
     length = len(payload)
     return b"".join((_HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream_id), payload))
+
+
+def unpadded(frame: Frame) -> Frame | Violation:
+    """Return HEADERS without their padding (RFC 9113, 6.2).
+
+    hyperframe counts the priority as fields, so that padding could reach into it, and refuses
+    padding that is followed by nothing, which is allowed.
+    """
+    payload = frame.whole[FRAME_HEADER_BYTES:]
+    room = len(payload) - (6 if frame.flags & WITH_PRIORITY else 1)
+    if room < 0:
+        reason = "HEADERS are too short for their padding and priority"
+        return Violation(ErrorCodes.FRAME_SIZE_ERROR, reason)
+    if payload[0] > room:
+        return Violation(ErrorCodes.PROTOCOL_ERROR, "HEADERS have more padding than they are long")
+    flags = frame.flags & ~PADDED
+    rest = payload[1 : len(payload) - payload[0]]
+    whole = write_frame(frame.kind, flags, frame.stream_id, rest)
+    return Frame(frame.kind, flags, frame.stream_id, whole)
 
 
 class Cutter:

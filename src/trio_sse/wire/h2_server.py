@@ -1,15 +1,23 @@
-"""h2's connection, set up as the server's side, and relieved of a count.
+"""h2's connection, set up as the server's side, and relieved of some habits.
 
 Owns which of h2's checks are on and what our SETTINGS say. Header fields are checked in
-`fields` when they come in and are built by us when they go out, so h2 checks neither.
+`fields` when they come in and are built by us when they go out, so h2 checks neither. What
+breaks a stream alone, and would break the connection in h2, is let through to `Http2`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import AllowedStreamIDs, H2Connection
+from h2.events import Event, PriorityUpdated, RequestReceived, StreamEnded, TrailersReceived
+from h2.exceptions import ProtocolError, StreamIDTooLowError
 from h2.settings import SettingCodes, Settings
-from h2.stream import StreamInputs
+from h2.stream import H2Stream, StreamInputs
+from hpack.struct import Header
+from hyperframe.frame import Frame, HeadersFrame, PriorityFrame, RstStreamFrame, SettingsFrame
 
 from ..limits import Limits
 from .field_coding import Field, FieldDecoder, FieldEncoder
@@ -48,8 +56,32 @@ def most_header_bytes(limits: Limits) -> int:
     return 2 * limits.max_header_bytes
 
 
+_KNOWN_SETTINGS = frozenset(SettingCodes)
+
+
+class _ServerStream(H2Stream):
+    """h2's stream, which leaves it to `Http2` what a request and its body must be.
+
+    There that ends the stream, as RFC 9113, 8.1.1 asks. In h2 a wrong Content-Length, trailers
+    that are not the end, and a response's pseudo-header field end the connection.
+    """
+
+    def receive_headers(
+        self, headers: Iterable[Header], end_stream: bool, header_encoding: bool | str | None
+    ) -> tuple[list[Frame], list[Event]]:
+        """Take the fields of a request, or its trailers."""
+        events = self.state_machine.process_input(StreamInputs.RECV_HEADERS)
+        received = cast(RequestReceived | TrailersReceived, events[0])
+        received.headers = cast(list[Header], headers)
+        if end_stream:
+            ended = self.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+            received.stream_ended = cast(StreamEnded, ended[0])
+            events += ended
+        return [], events
+
+
 class H2Server(H2Connection):
-    """h2's connection as a server's, with one habit less.
+    """h2's connection as a server's, with some habits less.
 
     h2 counts the open streams anew for each new one, by walking over them: 12 µs of a
     stream's set-up when 256 are opened. The walk has a purpose as well, it is where h2
@@ -83,6 +115,42 @@ class H2Server(H2Connection):
         if len(self.streams) > self._kept_by_purge + _CLOSED_KEPT:
             self.purge()
         return 0
+
+    def _begin_new_stream(self, stream_id: int, allowed_ids: AllowedStreamIDs) -> H2Stream:
+        # A server without push opens none itself, so that this is always the client's.
+        if stream_id <= self.highest_inbound_stream_id:
+            raise StreamIDTooLowError(stream_id, self.highest_inbound_stream_id)
+        if stream_id % 2 != allowed_ids:
+            raise ProtocolError(f"a client's streams have odd numbers, not {stream_id}")
+        self.streams[stream_id] = stream = _ServerStream(
+            stream_id,
+            config=self.config,
+            inbound_window_size=self.local_settings.initial_window_size,
+            outbound_window_size=self.remote_settings.initial_window_size,
+        )
+        stream.max_outbound_frame_size = self.max_outbound_frame_size
+        self.highest_inbound_stream_id = stream_id
+        return stream
+
+    def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
+        # h2 keeps what it does not know as well, 65,536 numbers at 700 bytes each.
+        frame.settings = {
+            code: value for code, value in frame.settings.items() if code in _KNOWN_SETTINGS
+        }
+        return super()._receive_settings_frame(frame)
+
+    def _receive_rst_stream_frame(self, frame: RstStreamFrame) -> tuple[list[Frame], list[Event]]:
+        # h2 takes a stream that it does not know for one that it has forgotten (RFC 9113, 6.4).
+        if frame.stream_id > self.highest_inbound_stream_id or frame.stream_id % 2 == 0:
+            raise ProtocolError(f"RST_STREAM for the stream {frame.stream_id}, which is idle")
+        return super()._receive_rst_stream_frame(frame)
+
+    def _receive_priority_frame(
+        self, frame: HeadersFrame | PriorityFrame
+    ) -> tuple[list[Frame], list[Event]]:
+        event = PriorityUpdated()
+        event.stream_id, event.depends_on = frame.stream_id, frame.depends_on
+        return [], [event]
 
     def head_frames(self, stream_id: int, fields: tuple[Field, ...], *, end_stream: bool) -> bytes:
         """Return the frames of an answer's head: what `send_headers` would queue.

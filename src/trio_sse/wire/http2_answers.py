@@ -33,6 +33,7 @@ class Http2Answers:
     __slots__ = (
         "_draining",
         "_last_asked",
+        "_malformed",
         "_output",
         "_over",
         "_uploads",
@@ -48,6 +49,8 @@ class Http2Answers:
         self._uploads = Uploads(limits.max_body_bytes)
         self._output = bytearray()
         self._last_asked = 0
+        self._malformed: set[int] = set()
+        """Streams whose request was malformed: their answers end with a reset."""
         self._draining = False
         self._over = False
         self.h2 = H2Server(limits)
@@ -93,7 +96,8 @@ class Http2Answers:
         """
         fields = write_head(status, tuple(headers))
         if self.is_open(stream_id):
-            self._queue(self.h2.head_frames(stream_id, fields, end_stream=end))
+            ends = end and stream_id not in self._malformed
+            self._queue(self.h2.head_frames(stream_id, fields, end_stream=ends))
             if end:
                 self._ended(stream_id)
 
@@ -130,7 +134,8 @@ class Http2Answers:
     def end(self, stream_id: int) -> None:
         """Queue the end of the answer, which needs no window."""
         if self.is_open(stream_id):
-            self.h2.end_stream(stream_id)
+            if stream_id not in self._malformed:
+                self.h2.end_stream(stream_id)
             self._ended(stream_id)
 
     def reset(self, stream_id: int, error_code: int) -> None:
@@ -178,7 +183,10 @@ class Http2Answers:
             group.refresh(stream_id)
 
     def _ended(self, stream_id: int) -> None:
-        if self.h2.streams[stream_id].open:
+        if stream_id in self._malformed:
+            # "A server MAY send an HTTP response prior to [...] resetting" (RFC 9113, 8.1.1).
+            self.h2.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
+        elif self.h2.streams[stream_id].open:
             # Answered before the upload was complete: the rest is not wanted (RFC 9113, 8.1).
             self.h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
         self._forget(stream_id)
@@ -186,6 +194,7 @@ class Http2Answers:
     def _forget(self, stream_id: int) -> None:
         self.stream_count -= 1
         self._uploads.drop(stream_id)
+        self._malformed.discard(stream_id)
         group = self.groups.get(stream_id)
         if group is not None:
             group.discard(stream_id)
@@ -193,5 +202,6 @@ class Http2Answers:
     def _end(self) -> None:
         self._over = True
         self.stream_count = 0
+        self._malformed.clear()
         for stream_id in tuple(self.groups):
             self.groups[stream_id].discard(stream_id)

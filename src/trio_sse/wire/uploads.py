@@ -22,8 +22,9 @@ streams, 1 MiB each, would be a hoard."""
 
 
 class Overrun(Enum):
-    """Which bound was passed."""
+    """Which bound was passed: what the client said, or what we allow."""
 
+    DECLARED = auto()
     BODY = auto()
     CONNECTION = auto()
 
@@ -32,6 +33,8 @@ class Overrun(Enum):
 class _Upload:
     request: Request
     body: bytearray
+    declared: int | None
+    """What its Content-Length says."""
     since: float | None = None
     """When it was first looked at."""
 
@@ -48,7 +51,9 @@ class Uploads:
 
     def begin(self, stream_id: int, request: Request) -> None:
         """Wait for the body of a request."""
-        self._uploads[stream_id] = _Upload(request, bytearray())
+        length = request.headers.get("content-length")
+        declared = None if length is None else int(length)
+        self._uploads[stream_id] = _Upload(request, bytearray(), declared)
 
     def add(self, stream_id: int, data: bytes) -> Overrun | None:
         """Take a piece of a body. After an overrun the upload is dropped.
@@ -62,13 +67,20 @@ class Uploads:
         upload.body += data
         self._held += len(data)
         overrun = None
-        if len(upload.body) > self._most:
+        if upload.declared is not None and len(upload.body) > upload.declared:
+            overrun = Overrun.DECLARED
+        elif len(upload.body) > self._most:
             overrun = Overrun.BODY
         elif self._held > _BODIES * self._most:
             overrun = Overrun.CONNECTION
         if overrun is not None:
             self.drop(stream_id)
         return overrun
+
+    def falls_short(self, stream_id: int) -> bool:
+        """Tell whether a body that is awaited is not yet as long as its Content-Length says."""
+        upload = self._uploads.get(stream_id)
+        return upload is not None and len(upload.body) < (upload.declared or 0)
 
     def complete(self, stream_id: int) -> Request | None:
         """Return the request with its body, or None if none was awaited."""
