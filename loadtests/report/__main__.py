@@ -79,7 +79,11 @@ def write_index(results: Path) -> Path:
         except bench.UNREADABLE as wrong:
             print(f"Not in the index: {folder / 'bench.json'}: {wrong!r}.", file=sys.stderr)
     page = results / "README.md"
-    page.write_text(index.written(runs, benchmarks, list(results.glob("*-profiles*"))))
+    page.write_text(
+        index.written(
+            runs, benchmarks, list(results.glob("*-profiles*")), _folders(results, "abuse.json")
+        )
+    )
     return page
 
 

@@ -1,10 +1,12 @@
 """results/README.md: all runs, with the newest comparison on top and the newest runs first.
 
-Runs of the benchmark are listed with what their bench.json holds, and profiles are named.
+Runs of the benchmark are listed with what their bench.json holds, attacks with what the canary
+met, and profiles are named.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from .tables import summary
 
 __all__ = ["Benchmark", "benchmark", "written"]
 
+
+CANARY_SECONDS = 0.05
+"""What a stream may take to open while another client attacks."""
 
 SHOWN = ("completion", "cpu")
 """Charts of the newest comparison that the index shows."""
@@ -56,7 +61,12 @@ def benchmark(folder: Path) -> Benchmark:
     return Benchmark(folder, "; ".join(told))
 
 
-def written(runs: list[Run], benchmarks: list[Benchmark], profiles: Sequence[Path] = ()) -> str:
+def written(
+    runs: list[Run],
+    benchmarks: list[Benchmark],
+    profiles: Sequence[Path] = (),
+    attacks: Sequence[Path] = (),
+) -> str:
     """Return the text of the index."""
     lines = [
         "# Results",
@@ -101,6 +111,13 @@ def written(runs: list[Run], benchmarks: list[Benchmark], profiles: Sequence[Pat
         ]
         lines += ["", "## Benchmark", "", "Made by `make bench` and `make bench-peers`."]
         lines += ["", *_linked(("run", "outcome"), rows)]
+    if attacks:
+        rows = [
+            [f"[{_day(folder.name)}]({folder.name}/abuse.md)", text(_attacked(folder))]
+            for folder in sorted(attacks, key=lambda folder: folder.name, reverse=True)
+        ]
+        lines += ["", "## Attacks", "", "Made by `make abuse`, beside a canary.", ""]
+        lines += _linked(("run", "outcome"), rows)
     if profiles:
         lines += [
             "",
@@ -114,6 +131,16 @@ def written(runs: list[Run], benchmarks: list[Benchmark], profiles: Sequence[Pat
             links = ", ".join(f"[{each.stem}]({folder.name}/{each.name})" for each in texts)
             lines.append(f"- {_day(folder.name)}: {links}")
     return "\n".join(lines) + "\n"
+
+
+def _attacked(folder: Path) -> str:
+    """Say what a run of attacks found of our server."""
+    attacks = json.loads((folder / "abuse.json").read_text())["attacks"]
+    ours = [each for each in attacks if each["server"] == "trio-sse"]
+    faulty = sum(bool(each["faults"]) for each in ours)
+    slow = sum(each["opened_p99"] > CANARY_SECONDS for each in ours)
+    met = f"the canary met a fault in {faulty}" if faulty else "the canary met no fault"
+    return f"{len(ours)} attacks, {met}; its streams' p99 was over 50 ms in {slow}"
 
 
 def _linked(head: tuple[str, ...], rows: list[list[str]]) -> list[str]:
