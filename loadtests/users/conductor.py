@@ -54,7 +54,7 @@ def say(text: str) -> None:
 def longest(settings: Settings) -> float:
     """Return how long a run may take at most, in seconds."""
     waits = CONNECT_PATIENCE + CATCH_UP_PATIENCE + _lead(settings.steps[-1])
-    waits += PAUSE_PATIENCE + LAST_PATIENCE + REPORT_PATIENCE
+    waits += PAUSE_PATIENCE + 2 * LAST_PATIENCE + REPORT_PATIENCE
     stall = sum(settings.stall[1:]) if settings.stall else 0.0
     each = waits + settings.settle + stall + (settings.seconds or 0.0)
     return len(settings.steps) * each + settings.steps[-1] / settings.spawn_rate
@@ -129,6 +129,8 @@ class Conductor:
             ),
         )
         published = self._see_it_through(begin, end)
+        # Who was cut off at the end may have everything, and be still on the way back.
+        self._wait(LAST_PATIENCE, lambda: self.news.connected >= connected)
         reports = self._collect()
         self._order({"do": "resume", "rate": settings.connecting_rate})
         self._steps.append(Step(users, connected, begin, end, merge(reports, published)))
