@@ -132,7 +132,7 @@ class Http1Exchange(Exchange):
 class Http1Outlet(Outlet):
     """One follower on one connection."""
 
-    __slots__ = ("_catching_up", "_connection", "_hub", "_outbox")
+    __slots__ = ("_catching_up", "_connection", "_hub", "_outbox", "_transport")
 
     def __init__(
         self,
@@ -144,7 +144,8 @@ class Http1Outlet(Outlet):
     ) -> None:
         super().__init__(selectors, frame, cursor)
         self._connection = connection
-        self._outbox = connection.outbox  # here too, as a delivery needs nothing else of it
+        # Here too: a delivery needs nothing else of the connection.
+        self._outbox, self._transport = connection.outbox, connection.transport
         self._hub = hub
         self._catching_up: trio.CancelScope | None = None
 
@@ -162,11 +163,19 @@ class Http1Outlet(Outlet):
             self._catching_up.cancel()
 
     def deliver(self, framed: bytes, stop: int) -> None:
-        sent = self._outbox.offer(framed)
-        if sent is not None:
+        outbox = self._outbox
+        if outbox.clear:
+            # What `outbox.write` would do, without calls: after each system call the processor
+            # has to fetch the interpreter anew, so less of it is more than it seems.
             self.cursor = stop
-            if sent:
-                return
+            try:
+                taken = self._transport.send(framed)
+            except Broken as error:
+                outbox.fail(error)
+            else:
+                if taken == len(framed):
+                    return
+                outbox.keep(memoryview(framed)[taken:])
         self._hub.leave(self)
         self._fall_behind()
 

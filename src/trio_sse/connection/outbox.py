@@ -70,29 +70,34 @@ class Outbox:
         """Send `data` after all that waits; True if nothing waits now. Never blocks or raises."""
         if self._broken:
             return False
-        sent = self.offer(data)
-        if sent is None:
-            self._keep(memoryview(data))
-            return False
-        return sent
-
-    def offer(self, data: bytes) -> bool | None:
-        """Send `data` as `write` does, but only if nothing waits; None if it was not taken.
-
-        One call in place of `clear` and `write`, on the path that the pump takes.
-        """
-        if not self.clear:
-            return None
-        try:
-            taken = self._transport.send(data)
-        except Broken as error:
-            self._fail(error)
-            return False
+        taken = 0
+        if self.clear:
+            try:
+                taken = self._transport.send(data)
+            except Broken as error:
+                self.fail(error)
+                return False
         if taken == len(data):
             return True
-        self._keep(memoryview(data)[taken:])
-        self._owner.start_soon(self._flush)
+        self.keep(memoryview(data)[taken:])
         return False
+
+    def keep(self, rest: memoryview) -> None:
+        """Send later what the transport has not taken, after all that waits."""
+        if self.clear:
+            self._owner.start_soon(self._flush)
+        self.clear = False
+        self._unsent.append(rest)
+        self.size += len(rest)
+
+    def fail(self, error: Broken) -> None:
+        """Note that nothing more can be sent."""
+        self._broken = True
+        self.clear = False
+        self._unsent.clear()
+        self.size = 0
+        self._wake()
+        self._owner.broken(error)
 
     async def drained(self) -> None:
         """Wait until nothing waits. The peer's deadline is kept by the outbox.
@@ -117,17 +122,12 @@ class Outbox:
         self.clear = False
         self._owner = NOBODY
 
-    def _keep(self, rest: memoryview) -> None:
-        self.clear = False
-        self._unsent.append(rest)
-        self.size += len(rest)
-
     async def _flush(self) -> None:
         while self._unsent:
             try:
                 await self._send_some()
             except Broken as error:
-                self._fail(error)
+                self.fail(error)
         self._wake()
 
     async def _send_some(self) -> None:
@@ -142,14 +142,6 @@ class Outbox:
             self.clear = not self._unsent
         else:
             self._unsent[0] = self._unsent[0][taken:]
-
-    def _fail(self, error: Broken) -> None:
-        self._broken = True
-        self.clear = False
-        self._unsent.clear()
-        self.size = 0
-        self._wake()
-        self._owner.broken(error)
 
     def _wake(self) -> None:
         if self._emptied is not None:
