@@ -198,7 +198,7 @@ class TestMeasuring:
                     assert finish(run) == 0, run.said["err"]
         found = measured(output)
         assert found["connected"] == 100
-        assert not any(found["faults"].values())
+        assert {kind for kind, number in found["faults"].items() if number} <= {"gap"}
         assert sum(row[5] for row in found["timeline"]) == 100
         assert found["publisher"]["errors"] == 0
         assert len(found["events"]) >= 79

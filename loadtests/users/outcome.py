@@ -56,7 +56,6 @@ class Outcome:
             {name: sum(part[name] for part in parts) for name in SUMS}
             | {name: parts[-1][name] for name in LAST}
             | {
-                "faults": self.settings.faults(parts[-1]["faults"]),
                 "events": [event for part in parts for event in part["events"]],
                 "latency": {
                     kind: _added([part["latency"][kind] for part in parts])
@@ -103,9 +102,8 @@ class Outcome:
             if step.connected < step.users
         ]
         measured = self.measured
-        faults = [f"{count:,} {fault}" for fault, count in measured["faults"].items() if count]
-        if faults:
-            listed = ", ".join(faults)
+        if faults := self.settings.faults(measured["faults"]):
+            listed = ", ".join(f"{count:,} {fault}" for fault, count in faults.items())
             found.append(f"events went wrong: {listed}")
             found += measured["examples"][:EXAMPLES_SAID]
         missing = measured["expected"] - measured["deliveries"]

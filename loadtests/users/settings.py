@@ -100,7 +100,7 @@ class Settings:
     def faults(self, found: Mapping[str, int]) -> dict[str, int]:
         """Return those of the faults that are any in this run."""
         expected = {"gap"} if self.expect_gap else set()
-        return {kind: number for kind, number in found.items() if kind not in expected}
+        return {kind: n for kind, n in found.items() if n and kind not in expected}
 
     @property
     def connecting_rate(self) -> float:
