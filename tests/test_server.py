@@ -78,10 +78,14 @@ async def test_many_who_come_at_once_all_get_in() -> None:
             await visitor.leave()
 
 
-async def test_a_connection_that_is_over_is_no_work_for_the_collector_of_cycles() -> None:
+@pytest.mark.parametrize("since", [None, "earliest"], ids=["live", "caught up"])
+async def test_a_connection_that_is_over_is_no_work_for_the_collector_of_cycles(
+    since: str | None,
+) -> None:
     hub_routes = Routes()
     async with open_hub() as hub:
-        hub_routes.get("/", lambda request: Follow(hub, ("a",)))
+        hub.publish("a", "x")
+        hub_routes.get("/", lambda request: Follow(hub, ("a",), since))
         async with running(hub_routes) as server:
             gc.collect()
             gc.disable()

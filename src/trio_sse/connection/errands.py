@@ -51,6 +51,8 @@ class Errands:
         # As the end of a nursery does, which waits for who has been cancelled.
         with trio.CancelScope(shield=True):
             await self._over.wait()
+        # Each knows the other: what is over would wait for the collector of cycles.
+        self._cut_off = _nothing
         if self._failure is not None:
             raise self._failure
 
@@ -73,3 +75,7 @@ class Errands:
             self._cut_off()
         finally:
             self._over.set()
+
+
+def _nothing() -> None:
+    """Stands for a connection that is no more."""
