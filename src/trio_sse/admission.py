@@ -88,13 +88,19 @@ class Admission:
             if not counter[key]:
                 del counter[key]
 
-    def has_time(self) -> bool:
-        """Tell whether `turn_away` would do more than close."""
-        return self._turning_away < MOST_AT_A_TIME
+    def turn_away(self, sock: socket.socket, delay: float, nursery: trio.Nursery) -> None:
+        """Have a task say, in clear text, to come back in `delay` seconds, and close the socket.
 
-    async def turn_away(self, sock: socket.socket, delay: float) -> None:
-        """Say when to come back, `delay` seconds from now, in clear text; close the socket."""
-        self._turning_away += 1
+        If there is no time for that, it is closed at once.
+        """
+        # Counted here and not in the task: a hundred may come in one turn of the event loop.
+        if self._turning_away < MOST_AT_A_TIME:
+            self._turning_away += 1
+            nursery.start_soon(self._say_so, sock, delay)
+        else:
+            sock.close()
+
+    async def _say_so(self, sock: socket.socket, delay: float) -> None:
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         try:
             with trio.move_on_after(WORDS_SECONDS), contextlib.suppress(trio.BrokenResourceError):

@@ -148,9 +148,8 @@ class Server:
             self._service.counters.connections += 1
             if self._admission.admit(peer):
                 nursery.start_soon(self._connect, SocketTransport(sock, peer), listener.tls)
-            elif listener.tls is None and self._admission.has_time():
-                delay = self._service.reconnect_delay()
-                nursery.start_soon(self._admission.turn_away, sock, delay)
+            elif listener.tls is None:
+                self._admission.turn_away(sock, self._service.reconnect_delay(), nursery)
             else:
                 sock.close()  # a handshake would cost more than we have
         return True
