@@ -257,10 +257,11 @@ def test_cpu_and_memory_are_divided_by_what_they_were_for() -> None:
         [130.0, 9.0, 90e6, 14e6, 2e6],
     ]
     measured = {
-        "measured_from": 110.0, "measured_to": 125.0, "deliveries": 1_000_000, "connected": 1_000,
+        "measured_from": 110.0, "measured_to": 118.0, "deliveries": 1_000_000, "connected": 1_000,
+        "events": [[1, 117.0, 1_000, 5e5, 6e5, 8e6, 8e6], [2, 118.0, 0, None, None, None, None]],
     }  # fmt: skip
     found = costs(HTTP1, measured, samples)
-    # From 2 to 6.5 s, half way between the last two samples.
+    # From 2 to 6.5 s, half way between the last two samples: the last client was late.
     assert found["cpu_us_per_delivery"] == pytest.approx(4.5)
     assert found["rss_per_subscriber"] == pytest.approx(30_000)
     assert found["kernel_per_subscriber"] == pytest.approx(6_000)
@@ -268,7 +269,7 @@ def test_cpu_and_memory_are_divided_by_what_they_were_for() -> None:
 
 def test_of_a_few_connections_the_kernels_memory_is_not_known() -> None:
     samples = [[100.0, 1.0, 50e6, 10e6, 0.0], [110.0, 2.0, 80e6, 14e6, 2e6]]
-    measured = {"measured_from": 101.0, "measured_to": 109.0, "deliveries": 5, "connected": 900}
+    measured = {"measured_from": 101.0, "measured_to": 109.0, "deliveries": 0, "connected": 900}
     few = replace(HTTP1, users=900)
     assert costs(few, measured, samples)["kernel_per_subscriber"] is None
 

@@ -65,8 +65,9 @@ class Sampler:
 def costs(load: Load, measured: dict[str, Any], samples: Sequence[Sample]) -> dict[str, Any]:
     """Return `cpu_us_per_delivery`, `rss_per_subscriber` and `kernel_per_subscriber`.
 
-    What cannot be known is None. Memory is that of the moment at which all clients are there,
-    less that of before the first one, divided by them; of a ramp, of its last step.
+    What cannot be known is None. CPU counts until the last client has the last event. Memory is
+    that of the moment at which all clients are there, less that of before the first one, divided
+    by them; of a ramp, of its last step.
     """
     begin, end = measured.get("measured_from"), measured.get("measured_to")
     deliveries, connected = measured.get("deliveries"), measured.get("connected")
@@ -76,7 +77,11 @@ def costs(load: Load, measured: dict[str, Any], samples: Sequence[Sample]) -> di
     if not samples or begin is None or end is None:
         return found
     if deliveries:
-        used = _at(samples, end)[1] - _at(samples, begin)[1]
+        # Also the events of a burst that come when no more are published.
+        lasts = [
+            due + last / 1e6 for _, due, clients, _, _, last, _ in measured["events"] if clients
+        ]
+        used = _at(samples, max([end, *lasts]))[1] - _at(samples, begin)[1]
         found["cpu_us_per_delivery"] = used * 1e6 / deliveries
     if connected:
         before, full = samples[0], _at(samples, end if load.ramp else begin)
