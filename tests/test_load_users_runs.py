@@ -275,7 +275,9 @@ class TestWebPage:
         form = {"user_count": "51", "spawn_rate": "100", "host": server, "rate": "20"}
         with locust("http1", server, "--web-host", "127.0.0.1", "--web-port", str(port)) as run:
             run.expect("Starting web interface")
-            await_page(address)
+            page = await_page(address)
+            for argument in ("rate", "event_bytes", "streams"):
+                assert f'"{argument}"' in page
             post(f"{address}/swarm", form)
             while shown(address).get("event (kernel)", 0) < 1_000:
                 pass
@@ -291,11 +293,11 @@ class TestWebPage:
             assert finish(run) == 0
 
 
-def await_page(address: str) -> None:
+def await_page(address: str) -> str:
     """Wait until somebody answers."""
     while True:
-        with suppress(URLError), urllib.request.urlopen(address):
-            return
+        with suppress(URLError), urllib.request.urlopen(address) as answer:
+            return str(answer.read().decode())
 
 
 def post(url: str, form: dict[str, str]) -> None:

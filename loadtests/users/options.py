@@ -121,6 +121,11 @@ def _add_load(parser: LocustArgumentParser) -> None:
         env_var="LOCUST_SSE_STALL",
         help="Have so many connections read nothing for so long.",
     )
+    for action in load._group_actions:
+        # What LocustArgumentParser.add_argument says of arguments that are in no group.
+        vars(action).update(
+            include_in_web_ui=True, is_secret=False, is_required=False, is_multiple=False
+        )
 
 
 def _add_course(parser: LocustArgumentParser) -> None:
