@@ -6,6 +6,7 @@ load of other programs by the whole machine's, which is why load tests want a qu
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -16,10 +17,13 @@ from ..proc import slab_bytes, socket_bytes
 from .load import Load
 from .servers import Hub
 
-__all__ = ["Sampler", "costs"]
+__all__ = ["Sampler", "costs", "wait_for_the_kernel"]
 
 KERNEL_KNOWN = 1_000
 """Connections from which on the kernel's memory, which is the whole machine's, is mostly theirs."""
+
+LETTING_GO = 1024 * 1024
+"""Bytes in half a second: less is what a quiet machine does anyhow."""
 
 Sample = list[float]
 """Time (s since the epoch), CPU s, and bytes: resident, slab, in socket buffers."""
@@ -92,6 +96,15 @@ def costs(load: Load, measured: dict[str, Any], samples: Sequence[Sample]) -> di
         if kernel > 0 and load.connections >= KERNEL_KNOWN:
             found["kernel_per_subscriber"] = kernel / connected
     return found
+
+
+def wait_for_the_kernel(seconds: float = 10.0) -> None:
+    """Wait until the kernel has let go of the sockets of an earlier variant; at most so long."""
+    deadline = time.monotonic() + seconds
+    before, now = math.inf, float(slab_bytes())
+    while before - now > LETTING_GO and time.monotonic() < deadline:
+        time.sleep(0.5)
+        before, now = now, float(slab_bytes())
 
 
 def _at(samples: Sequence[Sample], moment: float) -> Sample:

@@ -20,7 +20,7 @@ from ..report import runs
 from ..report.judging import failures
 from .clients import FAILED, FOUND_WRONG, LOCUST, Clients
 from .preflight import Facts, Impossible, plan
-from .sampling import Sampler, costs
+from .sampling import Sampler, costs, wait_for_the_kernel
 from .servers import Hub, hub
 from .table import Variant
 
@@ -121,6 +121,7 @@ class _Trial:
         self._hubs = [] if place.elsewhere else self._serve(folder, ending)
         self._sampler = Sampler(self._hubs, place.server_cpus)
         urls = place.elsewhere or [each.url for each in self._hubs]
+        wait_for_the_kernel()
         self._sampler.take()
         self._clients = ending.enter_context(
             Clients(
