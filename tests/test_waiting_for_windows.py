@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 import trio
@@ -12,6 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from support.http2_client import Http2Client
 from support.memory_server import serving
 from support.sites import follow
+from trio_sse.connection.windows import Windows
 from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
 from trio_sse.wire.http2 import Http2
@@ -111,3 +114,46 @@ async def test_a_group_that_has_become_smaller_needs_less_room(autojump_clock: M
         await client.read_all()
         assert [event.data for event in client.unread(streams[0])] == expected
         assert trio.current_time() == begun
+
+
+class Wire:
+    """As much of a connection as those need who wait. All of its streams have room themselves."""
+
+    connection_window = 0
+
+    def window(self, stream_id: int) -> int:
+        return self.connection_window
+
+    def is_open(self, stream_id: int) -> bool:
+        return True
+
+
+async def test_room_that_is_too_little_for_a_group_goes_to_others(
+    autojump_clock: MockClock,
+) -> None:
+    wire = Wire()
+    windows = Windows(cast(Http2, wire))
+    woken: list[str] = []
+
+    async def group() -> None:
+        while wire.connection_window < 100:
+            await windows.opened_for_all("group", 100, math.inf)
+            woken.append("group")
+
+    async def stream() -> None:
+        assert await windows.opened_for_stream(1, 50, math.inf)
+        woken.append("stream")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(group)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(stream)
+        await wait_all_tasks_blocked()
+        wire.connection_window = 100
+        windows.connection_opened()
+        # Who was sent an event in between had some of it.
+        wire.connection_window = 60
+        await wait_all_tasks_blocked()
+        assert woken == ["group", "stream"]
+        wire.connection_window = 100
+        windows.connection_opened()

@@ -37,6 +37,9 @@ class Windows:
 
     async def _opened(self, key: Hashable, waiter: _Waiter, deadline: float) -> bool:
         self._waiting[key] = waiter
+        if not waiter.stream_id:
+            # It takes all or nothing: what is too little for it is there for others.
+            self.connection_opened()
         is_over = True
         try:
             with trio.move_on_at(deadline):
