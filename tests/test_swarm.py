@@ -21,8 +21,8 @@ from running import Running
 
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
-from loadtests.swarm.events import EventReader
-from loadtests.swarm.findings import Parser, Position, Received
+from loadtests.swarm.events import EventReader, Known
+from loadtests.swarm.findings import Findings, Parser, Position, Received
 from loadtests.swarm.frames import frame
 from loadtests.swarm.http1 import Http1Parser
 from loadtests.swarm.http2 import Http2Parser
@@ -206,6 +206,11 @@ def test_a_refusal_is_caught() -> None:
         assert swarm.ask("report")["faults"] == {"refused": 1}
 
 
+def events_in(found: Findings) -> list[Received]:
+    """All events in what was found, stream after stream."""
+    return [event for _, events in found.received for event in events]
+
+
 # -- compressed -------------------------------------------------------------------------
 
 
@@ -218,7 +223,7 @@ def deflated(pieces: Iterable[bytes], *, flush: int = zlib.Z_FULL_FLUSH) -> list
 
 def faults_in(head: str, *chunks: bytes) -> list[str]:
     """What a client finds that has asked for compression."""
-    parser = Http1Parser(EventReader("a", Position()), compressed=True)
+    parser = Http1Parser(EventReader("a", Position(), 0, Known()), compressed=True)
     found = [parser.feed(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{head}\r\n".encode())]
     found += [parser.feed(each) for each in chunks]
     return [offence.fault for each in found for offence in each.offences]
@@ -230,8 +235,9 @@ CODED = "Content-Encoding: deflate\r\n"
 def test_compressed_events_are_understood_from_any_of_them_on() -> None:
     chunks = deflated(EVENTS)
     assert faults_in(CODED, *chunks) == []
-    parser = Http1Parser(EventReader("a", Position(3)), in_body=True, compressed=True)
-    assert [event.number for event in parser.feed(b"".join(chunks[3:])).received] == [4, 5, 6]
+    reader = EventReader("a", Position(3), 0, Known())
+    parser = Http1Parser(reader, in_body=True, compressed=True)
+    assert [event.number for event in events_in(parser.feed(b"".join(chunks[3:])))] == [4, 5, 6]
 
 
 def test_what_refers_to_the_history_of_its_stream_is_caught() -> None:
@@ -247,7 +253,9 @@ def test_what_is_compressed_without_saying_so_is_caught() -> None:
 
 def parser_of(protocol: Protocol, number: int | None = None) -> Parser:
     """A parser for a connection whose streams are open."""
-    readers = [EventReader("a", Position(number), place) for place in range(STREAMS[protocol])]
+    known = Known()
+    places = range(STREAMS[protocol])
+    readers = [EventReader("a", Position(number), place, known) for place in places]
     if protocol == "http1":
         return Http1Parser(readers[0], in_body=True)
     return Http2Parser(readers, None, opened=True)
@@ -265,7 +273,7 @@ def test_what_is_found_does_not_depend_on_how_it_is_cut(
     for start, stop in zip([0, *cuts], [*cuts, len(wire)], strict=True):
         found = parser.feed(wire[start:stop])
         assert not found.offences
-        received += found.received
+        received += events_in(found)
         levels += found.levels
     assert len(received) == LAST * STREAMS[protocol]
     assert [level.number for level in levels] == list(range(1, LAST + 1))

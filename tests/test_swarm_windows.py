@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import sys
+import termios
+import time
 
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import RequestReceived
 
-from crowds import due_now, gathering
-from impostor import ROOT, Impostor, event
+from crowds import Gathering, due_now, gathering
+from impostor import PATIENCE, ROOT, Impostor, event
 
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
@@ -26,6 +29,7 @@ class Exhausting:
     """
 
     def __init__(self, client: socket.socket, content: bytes) -> None:
+        """`content` is what each stream is sent first."""
         client.setblocking(False)
         self._client = client
         self._content = content
@@ -35,6 +39,11 @@ class Exhausting:
         self._unsent = b""
         self.exhausted = 0
         """How often a stream had to wait for a window."""
+
+    def offer(self, content: bytes) -> None:
+        """Send more to each stream."""
+        for stream_id in self._left:
+            self._left[stream_id] += content
 
     def turn(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -52,13 +61,20 @@ class Exhausting:
         """Send what may be sent; return what is left."""
         while left:
             window = self._connection.local_flow_control_window(stream_id)
-            room = min(window, self._connection.max_outbound_frame_size)
+            event_ends = left.index(b"\n\n") + 2
+            room = min(window, self._connection.max_outbound_frame_size, event_ends)
             if not room:
                 self.exhausted += 1
                 break
             self._connection.send_data(stream_id, left[:room])
             left = left[room:]
         return left
+
+
+def unread(crowd: Gathering) -> int:
+    """The bytes that wait in the socket of the only client."""
+    (fd,) = crowd.crowd.connections
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +105,26 @@ def test_a_server_that_uses_up_the_windows_goes_on(
         assert server.exhausted
         assert crowd.figures()["faults"] == {}
         assert crowd.crowd.events == count * streams
+
+
+def test_a_window_that_closes_far_behind_a_level_of_the_tape_is_opened_again() -> None:
+    with (
+        Impostor("http2") as impostor,
+        gathering([impostor.port], "http2", windows="default") as crowd,
+    ):
+        crowd.until(impostor.pending)
+        server = Exhausting(impostor.take(), due_now(1))
+
+        def has(number: int) -> bool:
+            server.turn()
+            return crowd.crowd.connected == 1 and crowd.crowd.behind(number) == 0
+
+        crowd.until(lambda: has(1))  # and is on the tape
+        # Of the second so much fits the window that the first is not yet worth an update.
+        server.offer(event(2, size=30_000) + event(3, size=60_000))
+        deadline = time.monotonic() + PATIENCE
+        while not server.exhausted or unread(crowd) < 65_000:  # to be read in one piece
+            assert time.monotonic() < deadline
+            server.turn()
+        crowd.until(lambda: has(3))
+        assert server.exhausted

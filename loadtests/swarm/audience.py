@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .book import Book
+from .events import Known
 from .findings import Parser, Position, Received
 from .tape import Tape
 from .target import Target
@@ -32,6 +33,7 @@ class Audience:
         """Whether answers of HTTP/1.1 are, as those before were."""
         self._target = target
         self._book = book
+        self._known = Known()
         self._ids: dict[int, bytes] = {}
         """Of each event its id, if there is one topic."""
 
@@ -42,8 +44,8 @@ class Audience:
                 self._ids[event.number] = event.id
             self._book.learn(events)
 
-    def tape_from(self, number: int) -> Tape | None:
-        """Return a tape on which event `number` is found, if there is to be one."""
+    def tape_from(self, number: int) -> Tape:
+        """Return a tape on which event `number` may be found."""
         tape = self.tape
         if tape is None or (len(tape) > LONGEST_TAPE or number > tape.numbers[-1]):
             self.tape = tape = Tape(number, self._start_tape, self.learn)
@@ -53,11 +55,21 @@ class Audience:
         """Return the position just after an event that somebody has received."""
         return Position(number, self._ids.get(number, b""))
 
-    def parser_at(
-        self, positions: Sequence[Position], client: int, windows: Windows | None
+    def parser(
+        self,
+        client: int,
+        windows: Windows | None,
+        positions: Sequence[Position],
+        *,
+        opened: bool = False,
     ) -> Parser:
-        """Return a parser for a connection whose streams are under way, and stand there."""
-        return self._target.parser(client, windows, positions, opened=True, chunked=self.chunked)
+        """Return a parser for a connection whose streams stand there.
+
+        With `opened` they are under way, else they are yet to be answered.
+        """
+        return self._target.parser(
+            client, windows, positions, self._known, opened=opened, chunked=self.chunked
+        )
 
     def _start_tape(self, number: int) -> Parser:
-        return self.parser_at([self.position(number)] * self.streams, 0, None)
+        return self.parser(0, None, [self.position(number)] * self.streams, opened=True)

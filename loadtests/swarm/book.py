@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .client import Client
-from .findings import Offence, Received
+from .findings import Batch, Offence, Received
 
 __all__ = ["Book"]
 
@@ -28,11 +28,11 @@ class Book(Protocol):
         """Count the bytes of one read."""
 
     def delivered(
-        self, client: Client, events: list[Received], begun: list[Received], kernel: int, now: int
+        self, client: Client, batches: Sequence[Batch], begun: list[int], kernel: int, now: int
     ) -> None:
-        """Count events that a client has received and parsed itself, in one read.
+        """Count events that a client has received and parsed itself.
 
-        `begun` are those of them that are the first of their stream.
+        `begun` are the numbers of those that are the first of their stream.
         """
 
     def passed(self, client: Client, first: int, last: int, kernel: int, now: int) -> None:

@@ -114,7 +114,7 @@ class Connection(Reading):
                     self._loop.ended(self, "ended")
                 return
             self._loop.book.read(length)
-            self._take(VIEW[:length], length)
+            self._take(VIEW[:length])
             if length != link.full:
                 return
 

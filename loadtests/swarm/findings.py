@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
-__all__ = ["Fault", "Findings", "Level", "Offence", "Parser", "Position", "Received"]
+__all__ = ["Batch", "Fault", "Findings", "Level", "Offence", "Parser", "Position", "Received"]
 
 Fault = Literal[
     "lost",  # a number was skipped and has not turned up since
@@ -47,14 +47,16 @@ class Offence(NamedTuple):
 
 
 class Received(NamedTuple):
-    """An event that a stream received as it was published."""
+    """An event as it was published."""
 
     number: int
     published: int
     """By the publisher's clock, in ns."""
     id: bytes
-    stream: int = 0
-    """The place of the stream."""
+
+
+Batch = tuple[int, tuple[Received, ...]]
+"""The place of a stream, and what it has received in its turn, in one piece."""
 
 
 class Position(NamedTuple):
@@ -82,9 +84,11 @@ class Level(NamedTuple):
 class Findings:
     """What one call of `Parser.feed` found. Streams are named by their places."""
 
-    received: list[Received] = field(default_factory=list)
-    begun: list[Received] = field(default_factory=list)
-    """Those of them that are the first of their stream."""
+    received: list[Batch] = field(default_factory=list)
+    begun: list[int] = field(default_factory=list)
+    """The numbers of those events that are the first of their stream."""
+    learned: list[Received] = field(default_factory=list)
+    """Those of them that have not just been found by another stream."""
     levels: list[Level] = field(default_factory=list)
     offences: list[Offence] = field(default_factory=list)
     opened: list[int] = field(default_factory=list)
@@ -119,8 +123,16 @@ class Findings:
 class Parser(Protocol):
     """Understands what one connection receives; bytes in, findings out."""
 
-    def feed(self, data: bytes) -> Findings:
-        """Take the next bytes, cut anywhere."""
+    consumed: int
+    """Bytes from its start to the end of the last unit of the protocol that it has read."""
+    unread: bytes
+    """Bytes that it has been given beyond that."""
+
+    def feed(self, data: bytes, levels: int = 0) -> Findings:
+        """Take the next bytes, cut anywhere; read on until so many levels are found, if any."""
 
     def positions(self) -> list[Position]:
         """Return where each stream stands."""
+
+    def skipped(self) -> list[frozenset[int]] | None:
+        """Return the numbers that each stream has skipped; None if there are none."""

@@ -35,12 +35,12 @@ class Http1Parser:
     __slots__ = (
         "_chunked",
         "_compressed",
-        "_consumed",
         "_header",
         "_in_body",
         "_reader",
         "_refused",
-        "_rest",
+        "consumed",
+        "unread",
     )
 
     def __init__(
@@ -58,21 +58,25 @@ class Http1Parser:
         self._in_body = in_body
         self._chunked = chunked
         self._refused = False
-        self._rest = b""
-        self._consumed = 0
+        self.unread = b""
+        self.consumed = 0
 
     def positions(self) -> list[Position]:
         return [self._reader.position]
 
-    def feed(self, data: bytes) -> Findings:
+    def skipped(self) -> list[frozenset[int]] | None:
+        skipped = self._reader.skipped
+        return [skipped] if skipped else None
+
+    def feed(self, data: bytes, levels: int = 0) -> Findings:
         found = Findings()
-        self._rest += data
+        self.unread += data
         at = 0
         if not self._in_body:
-            end = self._rest.find(b"\r\n\r\n")
+            end = self.unread.find(b"\r\n\r\n")
             if end < 0:
                 return found
-            self._read_head(self._rest[:end].lower(), found)
+            self._read_head(self.unread[:end].lower(), found)
             at = end + 4
         if self._refused:
             return found  # Whatever its body says, it is not an event stream.
@@ -80,12 +84,14 @@ class Http1Parser:
             while (end := self._take_chunk(at, found)) > at:
                 at = end
                 self._note_level(at, found)
+                if levels and len(found.levels) >= levels:
+                    break
         else:
-            self._reader.feed(self._rest[at:], found)
-            at = len(self._rest)
+            self._reader.feed(self.unread[at:], found)
+            at = len(self.unread)
             self._note_level(at, found)
-        self._rest = self._rest[at:]
-        self._consumed += at
+        self.unread = self.unread[at:]
+        self.consumed += at
         return found
 
     def _read_head(self, head: bytes, found: Findings) -> None:
@@ -106,23 +112,23 @@ class Http1Parser:
 
         Returns `start` if it is not whole.
         """
-        line_end = self._rest.find(b"\r\n", start)
+        line_end = self.unread.find(b"\r\n", start)
         if line_end < 0:
             return start
         try:
-            size = int(self._rest[start:line_end], 16)
+            size = int(self.unread[start:line_end], 16)
         except ValueError:
             found.offences.append(Offence("broken"))
-            return len(self._rest)
+            return len(self.unread)
         end = line_end + 2 + size
-        if len(self._rest) < end + 2:
+        if len(self.unread) < end + 2:
             return start
-        if self._rest[end : end + 2] != b"\r\n":
+        if self.unread[end : end + 2] != b"\r\n":
             found.offences.append(Offence("broken"))
         elif size == 0:
             found.ended.append(0)
         else:
-            self._take_content(self._rest[line_end + 2 : end], found)
+            self._take_content(self.unread[line_end + 2 : end], found)
         return end + 2
 
     def _take_content(self, content: bytes, found: Findings) -> None:
@@ -143,4 +149,4 @@ class Http1Parser:
     def _note_level(self, at: int, found: Findings) -> None:
         last = self._reader.number
         if last is not None and self._reader.at_rest:
-            found.levels.append(Level(self._consumed + at, last, 0))
+            found.levels.append(Level(self.consumed + at, last, 0))

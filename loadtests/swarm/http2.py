@@ -40,17 +40,17 @@ class Http2Parser:
 
     __slots__ = (
         "_ahead",
-        "_consumed",
         "_flow",
         "_next_id",
         "_places",
         "_readers",
-        "_rest",
         "_section",
         "_top",
         "_turned_away",
         "_waiting",
         "_windows",
+        "consumed",
+        "unread",
     )
 
     def __init__(
@@ -65,8 +65,8 @@ class Http2Parser:
         self._turned_away = set[int]()
         """Ids of streams that have been refused."""
         self._windows = windows
-        self._rest = b""
-        self._consumed = 0
+        self.unread = b""
+        self.consumed = 0
         self._flow = 0
         self._section: bytes | None = None
         """A field section whose end has not come yet."""
@@ -88,9 +88,13 @@ class Http2Parser:
             self._windows.opened(stream_id)
         return stream_id
 
-    def feed(self, data: bytes) -> Findings:
+    def skipped(self) -> list[frozenset[int]] | None:
+        skipped = [reader.skipped for reader in self._readers]
+        return skipped if any(skipped) else None
+
+    def feed(self, data: bytes, levels: int = 0) -> Findings:
         found = Findings()
-        data = self._rest + data
+        data = self.unread + data
         at, end = 0, len(data)
         while end - at >= 9:
             high, low, kind, flags, stream_id = HEADER.unpack_from(data, at)
@@ -100,11 +104,13 @@ class Http2Parser:
             body = data[at + 9 : stop]
             at = stop
             if kind == DATA:
-                self._take_data(stream_id, flags, body, self._consumed + at, found)
+                self._take_data(stream_id, flags, body, self.consumed + at, found)
+                if levels and len(found.levels) >= levels:
+                    break
             else:
                 self._take(kind, flags, stream_id, body, found)
-        self._rest = data[at:]
-        self._consumed += at
+        self.unread = data[at:]
+        self.consumed += at
         if self._windows is not None:
             found.replies += self._windows.due()
         return found

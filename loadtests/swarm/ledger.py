@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .client import Client
-from .findings import Fault, Offence, Received
+from .findings import Batch, Fault, Offence, Received
 
 __all__ = ["Ledger"]
 
@@ -74,15 +74,22 @@ class Ledger:
         self.bytes += length
 
     def delivered(
-        self, client: Client, events: list[Received], begun: list[Received], kernel: int, now: int
+        self, client: Client, batches: Sequence[Batch], begun: list[int], kernel: int, now: int
     ) -> None:
         """Count events that one client has received and parsed itself."""
         self.parsed += 1
-        self.deliveries += len(events)
-        self._ages.append(now - min(event.published for event in events))
-        if self._one_topic:
-            for event in events:
-                self._received(event.number, event.number, now)
+        before: tuple[Received, ...] = ()
+        oldest = now
+        for _, events in batches:
+            self.deliveries += len(events)
+            if events is before:
+                continue
+            before = events
+            oldest = min(oldest, events[0].published)
+            if self._one_topic:
+                for event in events:
+                    self._received(event.number, event.number, now)
+        self._ages.append(now - oldest)
 
     def passed(self, client: Client, first: int, last: int, kernel: int, now: int) -> None:
         """Count events `first` to `last`, known to the ledger, for each stream of a client."""

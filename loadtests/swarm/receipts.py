@@ -10,13 +10,13 @@ It is told of every delivery: a µs here is half a minute in a run of 30 million
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from .bins import FINE, LONGEST, Bins
 from .client import Client
 from .faults import Faults
-from .findings import Offence, Position, Received
+from .findings import Batch, Offence, Position, Received
 from .tally import EVENT_BITS, Tally
 
 __all__ = ["Receipts"]
@@ -102,20 +102,25 @@ class Receipts:
         self._claim(measured > 0, last > first)
 
     def delivered(
-        self, client: Client, events: list[Received], begun: list[Received], kernel: int, now: int
+        self, client: Client, batches: Sequence[Batch], begun: list[int], kernel: int, now: int
     ) -> None:
-        """Count events that a client has received and parsed itself, in one read."""
-        self.events += len(events)
-        measured = 0
-        for event in events:
-            measured += self._count(client, event.number, 1, kernel, now)
-            if client.recovering:
-                self._catch_up(client, [event.stream], event.number, kernel)
-        for event in begun:
-            client.first = max(client.first, event.number)
+        """Count events that a client has received and parsed itself."""
+        measured = piled = False
+        for events, streams in _alike(batches):
+            self.events += len(events) * streams
+            piled = piled or len(events) > 1
+            for event in events:
+                measured = self._count(client, event.number, streams, kernel, now) or measured
+        if client.recovering:
+            for stream, events in batches:
+                for event in events:
+                    self._catch_up(client, [stream], event.number, kernel)
+        for number in begun:
+            client.first = max(client.first, number)
             if not client.reconnects:
                 self._last(FIRST_EVENT, (kernel - client.dialled) // 1000)
-        self._claim(measured > 0, len(events) > len({event.stream for event in events}))
+        piled = piled or len(batches) > len({stream for stream, _ in batches})
+        self._claim(measured, piled)
 
     def _count(self, client: Client, number: int, streams: int, kernel: int, now: int) -> bool:
         """Count one event; tell whether it is measured."""
@@ -246,3 +251,18 @@ class Receipts:
             "left": sorted([when, last, number] for (when, last), number in self._left.items()),
             "forgiven": sorted([number, streams] for number, streams in self._forgiven.items()),
         }
+
+
+def _alike(batches: Sequence[Batch]) -> Iterator[tuple[tuple[Received, ...], int]]:
+    """Yield what streams one after the other have received alike, and how many of them."""
+    before: tuple[Received, ...] = ()
+    streams = 0
+    for _, events in batches:
+        if events is before:
+            streams += 1
+            continue
+        if streams:
+            yield before, streams
+        before, streams = events, 1
+    if streams:
+        yield before, streams

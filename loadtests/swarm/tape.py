@@ -42,7 +42,7 @@ class Tape:
     ) -> None:
         """Begin where everyone has event `number`; `start` makes a parser for such a place.
 
-        `learn` is told each event that gets onto the tape, once.
+        `learn` is told each event that nobody has received before.
         """
         self._data = bytearray()
         self._start = start
@@ -72,22 +72,23 @@ class Tape:
         """Return the bytes from a level to `offset`."""
         return bytes(self._data[self.ends[level] : offset])
 
-    def matches(self, data: memoryview, offset: int) -> bool:
+    def matches(self, data: bytes | memoryview, offset: int) -> bool:
         """Tell whether `data` is what is on the tape at `offset`, all of it."""
         return self._data.startswith(data, offset)
 
-    def extend(self, data: memoryview, offset: int) -> bool:
+    def extend(self, data: bytes | memoryview, offset: int) -> bool:
         """Put on the tape what goes beyond its end; False if `data` differs or is faulty."""
         known = len(self._data) - offset
         if not self._data.startswith(data[:known], offset):
             return False
         new = bytes(data[known:])
         found = self._parser.feed(new)
+        # Also if there is more to it: nobody else will find them new.
+        self._learn(found.learned)
         if not found.is_plain:
             self._parse_again()
             return False
         self._data += new
-        self._learn(found.received)
         offset, flow = self._origin
         for level in found.levels:
             self._index[level.number] = len(self.ends)

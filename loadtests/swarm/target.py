@@ -13,7 +13,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from . import frames, http1
-from .events import EventReader
+from .events import EventReader, Known
 from .findings import Parser, Position
 from .http2 import Http2Parser
 from .windows import Width, Windows
@@ -119,18 +119,19 @@ class Target:
         client: int,
         windows: Windows | None,
         positions: Sequence[Position],
+        known: Known,
         *,
         opened: bool = False,
         chunked: bool = True,
     ) -> Parser:
-        """Return what understands a connection's answer.
+        """Return what understands a connection's answer, and what others have understood.
 
         With `opened` the streams are under way: it starts between two frames, or chunks,
         if there are such.
         """
         topics = self.topics_of(client, len(positions))
         readers = [
-            EventReader(topic, position, place)
+            EventReader(topic, position, place, known)
             for place, (topic, position) in enumerate(zip(topics, positions, strict=True))
         ]
         if self.protocol == "http1":

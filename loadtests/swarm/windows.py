@@ -46,6 +46,11 @@ class Windows:
         self._connection = 0
         self._first = first
 
+    @property
+    def patience(self) -> int:
+        """The bytes after which what has arrived must be counted, or a window might close."""
+        return DEFAULT * 3 // 8 if self._width == "default" else WIDE_STREAM // 8
+
     def settings(self) -> bytes:
         """Return what SETTINGS have to say."""
         if self._width == "default":
