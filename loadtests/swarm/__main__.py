@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .connection import Connection
 from .obedient import Obedient
 from .target import Target, trusting
 
@@ -101,13 +102,17 @@ class Orders:
         number = order["number"]
         waiting = [c for c in self._crowd.connections.values() if c.fd not in self._crowd.stalled]
 
+        def has(connection: Connection) -> bool:
+            # Who has stalled may be dropped, which is a fault of its own.
+            return (connection.over and connection.has_stalled) or connection.has(number)
+
         def done() -> bool:
-            while waiting and waiting[-1].has(number):
+            while waiting and has(waiting[-1]):
                 waiting.pop()
             return not waiting
 
         def answer() -> Order:
-            missing = sum(not each.has(number) for each in waiting)
+            missing = sum(not has(each) for each in waiting)
             self._crowd.ledger.faults["missing"] += missing
             return {"missing": missing}
 

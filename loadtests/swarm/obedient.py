@@ -110,6 +110,9 @@ class Obedient(Loop):
             self._blame(connection.client, "refused")
         for _ in range(len(found.ended) + found.closing):
             self._blame(connection.client, self._ending(connection))
+        if found.ended and connection.has_stalled:
+            # Dropped, if only some of its streams: it is not to be waited for.
+            self.leave(connection)
 
     def broke(self, connection: Connection) -> None:
         pass  # The fault says it, and what else comes may be of interest.

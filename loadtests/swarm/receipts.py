@@ -10,14 +10,14 @@ It is told of every delivery: a µs here is half a minute in a run of 30 million
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .bins import FINE, LONGEST, Bins
 from .client import Client
 from .faults import Faults
 from .findings import Batch, Offence, Position, Received
-from .tally import EVENT_BITS, Tally
+from .tally import EVENT_BITS, Tally, alike
 
 __all__ = ["Receipts"]
 
@@ -106,7 +106,7 @@ class Receipts:
     ) -> None:
         """Count events that a client has received and parsed itself."""
         measured = piled = False
-        for events, streams in _alike(batches):
+        for events, streams in alike(batches):
             self.events += len(events) * streams
             piled = piled or len(events) > 1
             for event in events:
@@ -251,18 +251,3 @@ class Receipts:
             "left": sorted([when, last, number] for (when, last), number in self._left.items()),
             "forgiven": sorted([number, streams] for number, streams in self._forgiven.items()),
         }
-
-
-def _alike(batches: Sequence[Batch]) -> Iterator[tuple[tuple[Received, ...], int]]:
-    """Yield what streams one after the other have received alike, and how many of them."""
-    before: tuple[Received, ...] = ()
-    streams = 0
-    for _, events in batches:
-        if events is before:
-            streams += 1
-            continue
-        if streams:
-            yield before, streams
-        before, streams = events, 1
-    if streams:
-        yield before, streams

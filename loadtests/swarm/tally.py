@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from .bins import LONGEST, Bins
+from collections.abc import Iterator, Sequence
 
-__all__ = ["EVENT_BITS", "Tally"]
+from .bins import LONGEST, Bins
+from .findings import Batch, Received
+
+__all__ = ["EVENT_BITS", "Tally", "alike"]
 
 EVENT_BITS = 8
 """Significant bits of an event's latencies, of which only the median is wanted: it is then
@@ -25,3 +28,18 @@ class Tally:
         self.last_application = 0
         self.bins = Bins(EVENT_BITS)
         self.counts = self.bins.counts
+
+
+def alike(batches: Sequence[Batch]) -> Iterator[tuple[tuple[Received, ...], int]]:
+    """Yield what streams one after the other have received alike, and how many of them."""
+    before: tuple[Received, ...] = ()
+    streams = 0
+    for _, events in batches:
+        if events is before:
+            streams += 1
+            continue
+        if streams:
+            yield before, streams
+        before, streams = events, 1
+    if streams:
+        yield before, streams
