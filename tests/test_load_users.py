@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -99,6 +100,12 @@ class TestArguments:
         for text in ("127.0.0.1:8080", "ftp://127.0.0.1", "http://127.0.0.1/events"):
             with pytest.raises(ValueError, match="http://HOST:PORT"):
                 urls(text)
+
+    def test_they_are_listed_with_their_environment_variables(self) -> None:
+        argv = [sys.executable, "-m", "loadtests.users"]
+        listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert "--drop-all-at <second>" in listed
+        assert "LOCUST_SSE_RATE" in listed
 
 
 class TestPermission:
