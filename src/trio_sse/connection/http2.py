@@ -48,6 +48,8 @@ class Http2Connection(Endpoint):
         self.followers = Followers(self)
         self.exchanges: dict[int, Http2Exchange] = {}
         """Streams that a handler answers, by id."""
+        self._counted = 0
+        """Streams of followers that the service counts as open."""
         self._unfinished = 0
         """Finite answers of which the client's windows hold up a part."""
         self.widest_window = wire.connection_window
@@ -109,8 +111,13 @@ class Http2Connection(Endpoint):
                 self.flush()
                 await self._say_goodbye()
         finally:
-            self._stop_followers()
-            self.wire.close()
+            try:
+                self._stop_followers()
+                self.wire.close()
+            finally:
+                # Those that a defect has kept from ending in order.
+                for _ in range(self._counted):
+                    self.service.stream_closed()
 
     async def _read(self, data: bytes) -> bool:
         """Act on what the client sends; return False once it has left, True if we have to."""
@@ -178,6 +185,7 @@ class Http2Connection(Endpoint):
                 self.respond_head(stream_id, 200, (*STREAM_HEADERS, *headers), end=True)
                 return
             self.service.stream_opened()
+            self._counted += 1
             selectors = decision.hub.selectors(decision.topics)
             cursor, gap = decision.hub.resume(decision.last_event_id)
             self.respond_head(stream_id, 200, (*STREAM_HEADERS, *headers))
@@ -281,7 +289,9 @@ class Http2Connection(Endpoint):
         if stream_id in self.exchanges:
             self.exchanges[stream_id].scope.cancel()
         elif self.followers.end(stream_id):
-            self.service.stream_closed()
+            if self._counted:  # else a defect has left behind what a handler followed with
+                self._counted -= 1
+                self.service.stream_closed()
             self.stream_ended()
 
     def _stop_followers(self) -> None:
