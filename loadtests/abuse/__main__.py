@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
-from .. import ROOT
+from .. import ROOT, machine
 from ..bench.peers import ALL as PEERS
 from ..bench.peers import PeerServer
 from ..bench.subjects import TrioSse
@@ -70,6 +70,7 @@ def main(argv: list[str]) -> int:
     cpus = sorted(os.sched_getaffinity(0))
     ours, others = (cpus[0],), tuple(cpus[1:]) or (cpus[0],)
     os.sched_setaffinity(0, others)
+    warnings = machine.warnings()
     cases = [each for each in CASES if options.only in f"{each.protocol}: {each.name}"]
     peer = PEERS["hypercorn-trio"]
     sides = {"trio-sse": Side(lambda: TrioSse(ours, LIMITS), others)}
@@ -93,7 +94,7 @@ def main(argv: list[str]) -> int:
     finally:
         for side in sides.values():
             side.close()
-    write(options.output, lines, " ".join(["python -m loadtests.abuse", *argv]))
+    write(options.output, lines, " ".join(["python -m loadtests.abuse", *argv]), warnings)
     found = [problem for line in lines if line.server == "trio-sse" for problem in wrong(line)]
     print("\n".join(found) or "The canary noticed nothing, and every attacker got its due.")
     return 1 if found else 0

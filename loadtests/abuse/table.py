@@ -63,12 +63,13 @@ def wrong(line: Line) -> list[str]:
     return found
 
 
-def write(folder: Path, lines: Sequence[Line], command: str) -> None:
-    """Write both files."""
+def write(folder: Path, lines: Sequence[Line], command: str, warnings: Sequence[str]) -> None:
+    """Write both files; `warnings` are what made the figures worse."""
     folder.mkdir(parents=True, exist_ok=True)
     described = machine.describe(command)
     content = {
         "machine": described,
+        "warnings": list(warnings),
         "attacks": [
             {
                 "server": line.server,
@@ -84,6 +85,7 @@ def write(folder: Path, lines: Sequence[Line], command: str) -> None:
     (folder / "abuse.json").write_text(json.dumps(content, indent=1) + "\n")
     page = ["# Attacks, and what a canary noticed of them", ""]
     page += [f"`{described['command']}`, commit {described['commit']}", "", *HOW_TO_READ, ""]
+    page += [each for warning in warnings for each in (f"**{warning}**", "")]
     for server in dict.fromkeys(line.server for line in lines):
         page += [f"## {server}", "", *_table([each for each in lines if each.server == server]), ""]
     page += [f"- {name}: {value}" for name, value in described.items()]
