@@ -40,6 +40,8 @@ def ended(figures: Figures) -> str:
     """Say how its connections ended, the most frequent ends first."""
     if figures.died:
         return "the server died"
+    if not figures.ends:
+        return "went on until time was over"
     kinds = sorted(figures.ends.items(), key=lambda each: -each[1])
     shown = [f"{end} ({n:,})" for end, n in kinds[:KINDS_SHOWN]]
     return "; ".join(shown) + ("; …" if len(kinds) > KINDS_SHOWN else "")

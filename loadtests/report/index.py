@@ -135,12 +135,13 @@ def written(
 
 def _attacked(folder: Path) -> str:
     """Say what a run of attacks found of our server."""
-    attacks = json.loads((folder / "abuse.json").read_text())["attacks"]
-    ours = [each for each in attacks if each["server"] == "trio-sse"]
+    content = json.loads((folder / "abuse.json").read_text())
+    ours = [each for each in content["attacks"] if each["server"] == "trio-sse"]
     faulty = sum(bool(each["faults"]) for each in ours)
     slow = sum(each["opened_p99"] > CANARY_SECONDS for each in ours)
     met = f"the canary met a fault in {faulty}" if faulty else "the canary met no fault"
-    return f"{len(ours)} attacks, {met}; its streams' p99 was over 50 ms in {slow}"
+    told = f"{len(ours)} attacks, {met}; its streams' p99 was over 50 ms in {slow}"
+    return f"{told}; the machine was busy" if content["warnings"] else told
 
 
 def _linked(head: tuple[str, ...], rows: list[list[str]]) -> list[str]:
