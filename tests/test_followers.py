@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 import trio
@@ -14,6 +15,8 @@ from support.logs import Log, complaints
 from support.memory_server import serving
 from support.reader import BOTH, Protocol, ask
 from support.sites import follow
+from trio_sse.connection import endpoint
+from trio_sse.connection.errands import Errands
 from trio_sse.connection.group_outlet import GroupOutlet
 from trio_sse.connection.http1_exchange import Http1Outlet
 from trio_sse.event import Event
@@ -158,6 +161,28 @@ async def test_a_client_that_takes_nothing_for_too_long_is_dropped(
         assert server.statistics().connections == 0
         assert server.statistics().dropped == 1
         assert await reader.ending() == "cut"
+
+
+async def test_thousands_who_are_found_to_be_gone_by_an_event_start_no_tasks(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Errands] = []
+
+    def begin(home: trio.Nursery, cut_off: Callable[[], None]) -> Errands:
+        begun.append(Errands(home, cut_off))
+        return begun[-1]
+
+    monkeypatch.setattr(endpoint, "Errands", begin)
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        reader = await ask(server, "HTTP/1.1")
+        await reader.status()
+        await trio.testing.wait_all_tasks_blocked()
+        # Nobody is told: the event is the first to find out.
+        server.transports[0].other.closed = True
+        hub.publish("a", "x")
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().connections == 0
+    assert not begun
 
 
 @BOTH

@@ -172,10 +172,11 @@ class Http1Outlet(Outlet):
                 taken = self._transport.send(framed)
             except Broken as error:
                 outbox.fail(error)
-            else:
-                if taken == len(framed):
-                    return
-                outbox.keep(memoryview(framed)[taken:])
+                self._hub.leave(self)
+                return
+            if taken == len(framed):
+                return
+            outbox.keep(memoryview(framed)[taken:])
         self._hub.leave(self)
         self._fall_behind()
 
