@@ -232,6 +232,15 @@ FLOODS = (
         again(opened(1, 1), window(0) + request(1, FOLLOW)),
     ),
     flooding(
+        "WINDOW_UPDATE of a byte, for one of 256 streams that wait",
+        "CVE-2019-9511",
+        "window_updates",
+        again(
+            opened(1, 1),
+            window(0) + b"".join(request(stream_id, FOLLOW) for stream_id in range(1, 512, 2)),
+        ),
+    ),
+    flooding(
         "CONTINUATION frames of many requests",
         "CVE-2024-27316",
         "control_frames",
