@@ -165,6 +165,7 @@ class Attack:
         self.ends: Counter[str] = Counter()
         self.sent = 0
         self.connections = 0
+        self._open: set[Connection] = set()
         self._begun = False
         self._seconds = seconds
         self._until = time.monotonic() + seconds
@@ -199,8 +200,16 @@ class Attack:
         sock = socket.create_connection(
             ("127.0.0.1", self.port), timeout=PATIENCE, source_address=(source, 0)
         )
+        return self.connected(sock, reads=reads, http2=http2)
+
+    def connected(
+        self, sock: socket.socket, *, reads: bool = True, http2: bool = False
+    ) -> Connection:
+        """Take a connection over, and count it."""
         self.connections += 1
-        return Connection(sock, reads=reads, http2=http2)
+        connection = Connection(sock, reads=reads, http2=http2)
+        self._open.add(connection)
+        return connection
 
     def connect_tls(self, *, alpn: str, http2: bool) -> Connection:
         """Open one with TLS; whose certificate it is does not matter."""
@@ -210,8 +219,7 @@ class Attack:
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols([alpn])
         plain = socket.create_connection(("127.0.0.1", self.tls_port), timeout=PATIENCE)
-        self.connections += 1
-        return Connection(context.wrap_socket(plain), reads=True, http2=http2)
+        return self.connected(context.wrap_socket(plain), http2=http2)
 
     @property
     def time_is_over(self) -> bool:
@@ -221,10 +229,19 @@ class Attack:
     def cut_short(self, connection: Connection) -> None:
         """Be gone before the server has had enough."""
         self.sent += connection.sent
-        connection.close()
+        self._forget(connection)
+
+    def close(self) -> None:
+        """Be gone with all that is left, however the attack has ended."""
+        while self._open:
+            self._open.pop().close()
 
     def over(self, connection: Connection) -> None:
         """Note how a connection ended, and be gone."""
         self.ends[connection.end] += 1
         self.sent += connection.sent
+        self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self._open.discard(connection)
         connection.close()

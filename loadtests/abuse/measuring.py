@@ -85,6 +85,7 @@ def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figur
             case.attack(attack)
         except OSError as error:
             attack.ends[f"refused: {type(error).__name__}"] += 1
+        attack.close()
         took = time.monotonic() - began
         cpu = proc.usage(server.pid).cpu - before.cpu
         seen = canary.report()

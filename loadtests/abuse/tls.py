@@ -16,8 +16,7 @@ CLIENT_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(506)
 def plain(attack: Attack) -> Connection:
     assert attack.tls_port is not None
     sock = socket.create_connection(("127.0.0.1", attack.tls_port), timeout=PATIENCE)
-    attack.connections += 1
-    return Connection(sock, reads=True, http2=False)
+    return attack.connected(sock)
 
 
 def says(attack: Attack, said: bytes) -> None:
