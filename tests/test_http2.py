@@ -23,7 +23,9 @@ from http2_client import (
     resets,
 )
 from trio_sse.limits import Limits
+from trio_sse.message import Request
 from trio_sse.wire import Refused
+from trio_sse.wire.fields import read_request
 from trio_sse.wire.http2 import (
     Asked,
     Gone,
@@ -236,6 +238,23 @@ def test_a_malformed_request_is_refused_and_no_other_stream_notices(
     client.server.send(listening, b"data")
     client.exchange()
     assert client.body(listening) == b"data"
+
+
+@given(st.lists(st.text(alphabet="a \t\n\r\0", max_size=4).map(str.encode), max_size=4))
+def test_a_value_is_found_that_must_not_be_one(values: list[bytes]) -> None:
+    fields = [*((name.encode(), value.encode()) for name, value in GET)]
+    fields += [(b"x-%d" % number, value) for number, value in enumerate(values)]
+    wrong = [
+        number
+        for number, value in enumerate(values)
+        if value != value.strip(b" \t") or {*value} & {*b"\n\r\0"}
+    ]
+    request = read_request(fields, Limits(), peer=PEER, scheme="https")
+    if wrong:
+        assert isinstance(request, Refused)
+        assert f"x-{wrong[0]}" in request.reason
+    else:
+        assert isinstance(request, Request)
 
 
 def test_te_trailers_is_accepted(client: Client) -> None:
