@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help test lint types format bench bench-quick bench-peers profiles \
-  report soak abuse fuzz demo screenshot clean \
+  report soak abuse fuzz conformance demo screenshot clean \
   loadtest-h1 loadtest-h2 loadtest-ui loadtest-steady loadtest-ramp loadtest-burst loadtest-storm \
   loadtest-slow loadtest-restart loadtest-idle loadtest-smoke compare compare-peers
 
@@ -107,8 +107,13 @@ soak: $(READY) ## ten minutes of clients that come, stall and leave; nothing may
 abuse: $(READY) ## attacks at full strength beside a canary, and the same on Hypercorn; results/, minutes
 	$(BIN)/python -m loadtests.abuse $(ARGS)
 
-fuzz: $(READY) ## damaged bytes for both wires, the decoder and whole connections; FUZZ_EXAMPLES=1000000
-	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100000} $(BIN)/pytest -q --timeout 0 tests/test_fuzz.py $(ARGS)
+fuzz: $(READY) ## damaged bytes for both wires, the decoders and whole connections: SECONDS=60 for each
+	for kind in http1 http2 fields events; do \
+	  nice $(BIN)/python tests/fuzz.py $$kind --seconds $${SECONDS:-60} || exit 1; done
+	FUZZ_EXAMPLES=$${EXAMPLES:-20000} nice $(BIN)/pytest -q --timeout 0 tests/test_fuzz.py $(ARGS)
+
+conformance: $(READY) ## what h2spec and nghttp2's clients make of the server, as far as they are installed
+	$(BIN)/python -m loadtests.conformance $(ARGS)
 
 demo: $(READY) ## this machine's own figures, live in your browser, over HTTP/1.1 and HTTP/2
 	@$(BIN)/python examples/demo $(ARGS)

@@ -490,6 +490,14 @@ class TestAnAnswer:
         assert body_of(client_reads(answer)) == b""
         assert not http1.must_close
 
+    def test_to_head_has_no_body_also_where_it_is_refused(self) -> None:
+        http1 = connection(b"HEAD nowhere HTTP/1.1\r\nHost: a\r\n\r\n")
+        refused = http1.next_request()
+        assert isinstance(refused, Refused)
+        answer = http1.respond(Response.text(refused.status, refused.reason))
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.endswith(b"\r\n\r\n")
+
     def test_to_head_is_the_head_that_get_would_have(self) -> None:
         http1, _ = request(GET.replace(b"GET", b"HEAD") + GET)
         head = http1.respond(Response(200, b"body"))

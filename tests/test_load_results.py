@@ -12,7 +12,7 @@ import load_runs
 
 ROOT = Path(__file__).parent.parent
 
-DATA = {"manifest.json", "raw.json.gz", "bench.json"}
+DATA = {"manifest.json", "raw.json.gz", "bench.json", "abuse.json", "conformance.md"}
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
 from loadtests.bench.figures import Figure, Goal, Row, Series  # noqa: E402
@@ -126,6 +126,9 @@ def test_the_index_lists_every_run(tmp_path: Path) -> None:
     made.append(tmp_path / "2026-01-12-profiles")
     made[-1].mkdir()
     (made[-1] / "http1.txt").write_text("")
+    made.append(tmp_path / "2026-01-13-conformance")
+    made[-1].mkdir()
+    (made[-1] / "conformance.md").write_text("# Conformance\n")
     assert main([], tmp_path) == 0
     text = (tmp_path / "README.md").read_text()
     for folder in made:

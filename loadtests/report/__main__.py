@@ -81,7 +81,11 @@ def write_index(results: Path) -> Path:
     page = results / "README.md"
     page.write_text(
         index.written(
-            runs, benchmarks, list(results.glob("*-profiles*")), _folders(results, "abuse.json")
+            runs,
+            benchmarks,
+            list(results.glob("*-profiles*")),
+            _folders(results, "abuse.json"),
+            _folders(results, "conformance.md"),
         )
     )
     return page

@@ -66,6 +66,7 @@ def written(
     benchmarks: list[Benchmark],
     profiles: Sequence[Path] = (),
     attacks: Sequence[Path] = (),
+    conformance: Sequence[Path] = (),
 ) -> str:
     """Return the text of the index."""
     lines = [
@@ -118,6 +119,10 @@ def written(
         ]
         lines += ["", "## Attacks", "", "Made by `make abuse`, beside a canary.", ""]
         lines += _linked(("run", "outcome"), rows)
+    if conformance:
+        lines += ["", "## Conformance", "", "Made by `make conformance`.", ""]
+        for folder in sorted(conformance, key=lambda folder: folder.name, reverse=True):
+            lines.append(f"- [{_day(folder.name)}]({folder.name}/conformance.md)")
     if profiles:
         lines += [
             "",

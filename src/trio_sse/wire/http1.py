@@ -218,7 +218,7 @@ class Http1:
 
     @property
     def _is_head(self) -> bool:
-        return self._head is not None and self._head.method == "HEAD"
+        return self._reading is not None and self._reading.is_head
 
     def _send_head(
         self, status: int, headers: Iterable[tuple[str, str]]

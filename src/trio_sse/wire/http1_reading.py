@@ -39,6 +39,7 @@ class Http1Reading:
         "_scheme",
         "h11",
         "head",
+        "is_head",
     )
 
     def __init__(self, limits: Limits, *, peer: Peer, scheme: Literal["http", "https"]) -> None:
@@ -56,6 +57,8 @@ class Http1Reading:
         self.h11 = h11.Connection(h11.SERVER, limits.max_header_bytes - 1)
         self.head: Request | None = None
         """The request without its body, once that much has arrived."""
+        self.is_head = False
+        """It asks by HEAD, and is answered without a body, also if it is refused."""
 
     def take(self, buffer: bytearray, *, last: bool) -> Request | Refused | None:
         """Take what the request needs out of `buffer`, and return it once it is complete.
@@ -94,6 +97,7 @@ class Http1Reading:
 
     def _begin(self, event: h11.Request) -> Refused | None:
         """Take the head. What came after it is still in h11's hands."""
+        self.is_head = event.method == b"HEAD"
         unread = self.h11.trailing_data[0]
         problem = problem_in_head(bytes(self._raw[: len(self._raw) - len(unread)]))
         if problem is not None:

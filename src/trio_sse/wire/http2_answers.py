@@ -203,5 +203,6 @@ class Http2Answers:
         self._over = True
         self.stream_count = 0
         self._malformed.clear()
+        self._uploads.clear()
         for stream_id in tuple(self.groups):
             self.groups[stream_id].discard(stream_id)

@@ -97,6 +97,11 @@ class Uploads:
             self._held -= len(upload.body)
         return upload is not None
 
+    def clear(self) -> None:
+        """Forget all uploads."""
+        self._uploads.clear()
+        self._held = 0
+
     def overdue(self, now: float, patience: float) -> list[int]:
         """Drop the uploads that have not ended `patience` seconds after they were first seen
         here, and return their streams. `now` is in seconds by any clock; to be called often.
