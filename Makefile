@@ -110,7 +110,7 @@ abuse: $(READY) ## attacks at full strength beside a canary, and the same on Hyp
 fuzz: $(READY) ## damaged bytes for both wires, the decoders and whole connections: SECONDS=60 for each
 	for kind in http1 http2 fields events; do \
 	  nice $(BIN)/python tests/fuzz.py $$kind --seconds $${SECONDS:-60} || exit 1; done
-	FUZZ_EXAMPLES=$${EXAMPLES:-20000} nice $(BIN)/pytest -q --timeout 0 tests/test_fuzz.py $(ARGS)
+	FUZZ_EXAMPLES=$${EXAMPLES:-20000} nice $(BIN)/pytest -q --timeout 0 tests/test_fuzz.py tests/test_any_client.py $(ARGS)
 
 conformance: $(READY) ## what h2spec and nghttp2's clients make of the server, as far as they are installed
 	$(BIN)/python -m loadtests.conformance $(ARGS)
