@@ -513,6 +513,13 @@ def test_a_ping_is_answered_on_both_sides(client: Client) -> None:
     assert client.exchange() == [Pong()]
 
 
+def test_a_stream_that_is_gone_has_no_window(client: Client) -> None:
+    stream_id = client.listen()
+    client.server.reset(stream_id, CANCEL)
+    assert client.server.window(stream_id) == 0
+    assert client.server.is_shut(stream_id)
+
+
 def test_a_client_that_says_goaway_is_gone(client: Client) -> None:
     stream_id = client.listen()
     client.h2.close_connection(error_code=2)

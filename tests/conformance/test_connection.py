@@ -215,6 +215,13 @@ def test_more_streams_than_allowed_are_refused_and_harm_no_other() -> None:
     assert asked.request.headers.get("a") == "b"  # type: ignore[union-attr]
 
 
+def test_a_stream_that_is_refused_already_is_not_broken_as_well() -> None:
+    witness = Witness(Limits(max_streams_per_connection=1))
+    itself = BROKEN.to_bytes(4) + b"\0"
+    witness.hear(raw(HEADERS, 0x25, BROKEN, itself + block(LINE)))
+    assert resets(witness.said) == [(BROKEN, REFUSED)]
+
+
 @pytest.mark.parametrize("purged", [False, True])
 def test_frames_that_were_under_way_when_a_stream_ended_harm_nobody(purged: bool) -> None:
     witness = Witness()
