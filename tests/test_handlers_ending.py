@@ -98,13 +98,26 @@ async def test_a_handler_ends_promptly_when_its_http2_client_says_so(
         if how == "RST_STREAM":
             client.reset(stream_id)
         else:
-            client.h2.close_connection()
+            client.h2.close_connection(error_code=2)
             client.flush()
         await trio.testing.wait_all_tasks_blocked()
         assert waiting.events == ["began", "ended"]
         assert server.statistics().connections == 1  # until the client has read the last of it
         client.leave()
     assert not complaints(caplog)
+
+
+async def test_a_handler_goes_on_for_an_http2_client_that_will_only_ask_no_more(
+    autojump_clock: MockClock,
+) -> None:
+    waiting = Waiting()
+    async with serving(routes_to(waiting.handle_and_send_in_a_while)) as server:
+        client = Http2Client(server.connect())
+        await client.open("/")
+        client.transport.send(b"\0\0\x08\x07\0\0\0\0\0" + bytes(8))
+        await trio.testing.wait_all_tasks_blocked()
+        assert waiting.events == ["began"]
+        client.leave()
 
 
 @BOTH

@@ -10,7 +10,6 @@ from http2_client import (
     DATA,
     END_HEADERS,
     END_STREAM,
-    GOAWAY,
     HEADERS,
     PEER,
     PING,
@@ -248,12 +247,3 @@ def test_frames_that_were_under_way_when_a_stream_ended_harm_nobody(purged: bool
     assert len(witness.happenings) == before
     assert {code for _, code in resets(witness.said)} == {CANCEL, CLOSED}
     witness.assert_goes_on()
-
-
-def test_a_client_that_says_goodbye_is_not_answered() -> None:
-    witness = Witness()
-    witness.hear(raw(GOAWAY, 0, 0, bytes(8)) + request())
-    (gone,) = witness.happenings[1:]
-    assert isinstance(gone, Gone)
-    assert gone.by_peer
-    assert witness.said == b""

@@ -22,7 +22,7 @@ from http2_client import (
     raw,
     resets,
 )
-from trio_sse.wire.http2 import Left
+from trio_sse.wire.http2 import Gone, Left
 
 from .witness import (
     BROKEN,
@@ -231,3 +231,24 @@ def test_settings_that_nobody_knows_are_not_kept() -> None:
         witness.hear(raw(SETTINGS, 0, 0, b"".join(unknown)))
     assert len(witness.server.h2.remote_settings) < 20
     witness.assert_goes_on()
+
+
+def test_the_streams_of_a_client_that_will_ask_no_more_go_on() -> None:
+    witness = Witness()
+    witness.hear(BEGUN + raw(GOAWAY, 0, 0, bytes(8) + b"good-bye") + raw(DATA, 1, BROKEN, b"x"))
+    assert witness.asked(BROKEN)
+    witness.server.respond_head(BROKEN, 204, [], end=True)
+    witness.assert_goes_on()
+    witness.hear(raw(GOAWAY, 0, 0, bytes(8)))
+    assert isinstance(witness.happenings[-1], Gone)
+
+
+@pytest.mark.parametrize("code", [PROTOCOL, 0xFF])
+def test_a_client_that_has_met_an_error_is_not_answered(code: int) -> None:
+    witness = Witness()
+    witness.hear(raw(GOAWAY, 0, 0, bytes(4) + code.to_bytes(4)) + request())
+    gone = witness.happenings[-1]
+    assert isinstance(gone, Gone)
+    assert gone.by_peer
+    assert gone.error_code == code
+    assert witness.said == b""

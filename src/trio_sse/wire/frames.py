@@ -26,6 +26,7 @@ MAX_FRAME_SIZE = 16_384
 are small; longer frames would only hold up the others'."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = range(5)
+GOAWAY = 7
 WINDOW_UPDATE = 8
 CONTINUATION = 9
 ACK = END_STREAM = 1

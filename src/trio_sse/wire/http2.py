@@ -27,6 +27,7 @@ from .frames import (
     ACK,
     DATA,
     END_HEADERS,
+    GOAWAY,
     HEADERS,
     PADDED,
     PRIORITY,
@@ -57,6 +58,7 @@ __all__ = [
 
 _WINDOW_UPDATE_LENGTH = 9 + 4
 _PRIORITY_LENGTH = 9 + 5
+_GOAWAY_LENGTH = 9 + 8
 
 
 class Http2(Http2Requests):
@@ -129,6 +131,8 @@ class Http2(Http2Requests):
             if frame.kind == PRIORITY and len(frame.whole) == _PRIORITY_LENGTH and frame.stream_id:
                 # Who comes first is no question where all are to be served (RFC 9113, 5.3.2).
                 return
+        if frame.kind == GOAWAY and self._is_farewell(frame):
+            return
         try:
             events = self.h2.receive_data(frame.whole)
         except ProtocolError as error:
@@ -184,6 +188,16 @@ class Http2(Http2Requests):
         if length != _WINDOW_UPDATE_LENGTH or increment:
             return None
         return ErrorCodes.PROTOCOL_ERROR  # RFC 9113, 6.9
+
+    def _is_farewell(self, frame: Frame) -> bool:
+        """Tell whether a GOAWAY only says that no further requests will come.
+
+        The streams that are open then go on until they end or the client closes (RFC 9113, 6.8);
+        h2 ends them. A client that shuts down gracefully waits for its answers like that.
+        """
+        is_whole = len(frame.whole) >= _GOAWAY_LENGTH and not frame.stream_id
+        says_no_error = frame.whole[13:_GOAWAY_LENGTH] == bytes(4)
+        return is_whole and says_no_error and self.stream_count > 0 and not self.h2.within_section
 
 
 def _came_to_nothing(frame: Frame, events: list[Event]) -> bool:
