@@ -513,6 +513,19 @@ def test_a_ping_is_answered_on_both_sides(client: Client) -> None:
     assert client.exchange() == [Pong()]
 
 
+def test_a_body_that_takes_too_long_is_refused_from_when_it_was_first_looked_at(
+    client: Client,
+) -> None:
+    late, quick = client.ask(POST, end=False), client.ask(POST, end=False)
+    assert client.server.overdue(100.0) == []
+    assert client.server.overdue(129.0) == []
+    client.h2.end_stream(quick)
+    client.exchange()
+    (refused,) = client.server.overdue(130.0)
+    assert (refused.stream_id, refused.refused.status) == (late, 408)
+    assert client.server.uploads == 0
+
+
 def test_a_stream_that_is_gone_has_no_window(client: Client) -> None:
     stream_id = client.listen()
     client.server.reset(stream_id, CANCEL)
