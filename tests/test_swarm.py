@@ -280,6 +280,15 @@ def test_what_is_found_does_not_depend_on_how_it_is_cut(
     assert levels[-1].consumed == len(wire)
 
 
+def test_streams_are_level_only_where_none_has_begun_the_next_event() -> None:
+    parser = parser_of("http2", 1)
+    second, third = EVENTS[1:3]
+    ahead = frame(0, 0, 1, second) + frame(0, 0, 1, third[:40])
+    assert not parser.feed(ahead + frame(0, 0, 3, second)).levels
+    found = parser.feed(frame(0, 0, 1, third[40:]) + frame(0, 0, 3, third))
+    assert [level.number for level in found.levels] == [3]
+
+
 @protocols
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 500))))
 def test_a_tape_is_the_same_whoever_writes_it(

@@ -136,10 +136,14 @@ class Http2Parser:
                 self._top, self._ahead = now, 1
             elif now == self._top:
                 self._ahead += 1
-            if self._ahead == len(self._readers) and reader.at_rest:
+            if self._ahead == len(self._readers) and self._at_rest():
                 found.levels.append(Level(consumed, now, self._flow))
         if flags & END_STREAM:
             self._end(stream_id, found)
+
+    def _at_rest(self) -> bool:
+        """Tell whether all streams are between two events: some may have begun the next one."""
+        return all(reader.at_rest for reader in self._readers)
 
     def _take(self, kind: int, flags: int, stream_id: int, body: bytes, found: Findings) -> None:
         match kind:
