@@ -56,12 +56,14 @@ class Group:
     the heads of these streams may be in there. Nothing here blocks or raises.
     """
 
-    __slots__ = ("_connection", "_h2", "_least", "_limits", "_sent", "_tails")
+    __slots__ = ("_connection", "_h2", "_least", "_limits", "_row", "_sent", "_tails")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._h2 = connection.h2
         self._tails: dict[int, bytes] = {}
+        self._row: list[bytes] | None = None
+        """The tails in a list, until the group changes: `join` would make one for each event."""
         self._limits: dict[int, int] = {}
         self._sent = 0
         self._least = 0
@@ -75,6 +77,7 @@ class Group:
             return False
         self._connection.groups[stream_id] = self
         self._tails[stream_id] = b"\0" + stream_id.to_bytes(4)
+        self._row = None
         self.refresh(stream_id)
         return True
 
@@ -83,6 +86,7 @@ class Group:
         if stream_id in self._tails:
             self.settle(stream_id)
             del self._tails[stream_id], self._limits[stream_id]
+            self._row = None
             del self._connection.groups[stream_id]
 
     def __len__(self) -> int:
@@ -115,7 +119,9 @@ class Group:
             return b""
         self._sent = sent
         h2.outbound_flow_control_window -= total
-        tails = self._tails.values()
+        tails = self._row
+        if tails is None:
+            tails = self._row = list(self._tails.values())
         longest = h2.max_outbound_frame_size
         if length <= longest:
             head = length.to_bytes(3) + _DATA
