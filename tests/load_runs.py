@@ -172,7 +172,7 @@ def steady(results: Path) -> Path:
     )
 
 
-def ramp(results: Path) -> Path:
+def ramp(results: Path, *, most_over_http1: int = 30_000) -> Path:
     """Both protocols, from 1,000 clients on."""
     made = []
     for name, per_client, cost in (
@@ -182,7 +182,10 @@ def ramp(results: Path) -> Path:
         begin = START + CONNECTING
         steps: list[dict[str, Any]] = []
         used = [[START, 0.0, 60e6, 0.0, 0.0]]
+        most = most_over_http1 if "HTTP/1.1" in name else 30_000
         for users in (1_000, 2_000, 5_000, 10_000, 20_000, 30_000):
+            if users > most:
+                break
             last = 900 + per_client * users
             steps.append(
                 {

@@ -70,6 +70,18 @@ def test_a_ramp_is_not_told_by_what_its_steps_took_together(tmp_path: Path) -> N
     assert not (tmp_path / "2026-01-04-ramp-both" / "completion.svg").exists()
 
 
+def test_where_protocols_had_different_numbers_of_clients_each_is_told_its_own(
+    tmp_path: Path,
+) -> None:
+    text = reported(tmp_path, load_runs.ramp(tmp_path, most_over_http1=10_000))
+    assert (
+        "The last of 30,000 clients was served after 27.7 ms by trio-sse HTTP/2, of 10,000 after "
+        "103 ms by trio-sse HTTP/1.1." in text
+    )
+    assert "With 30,000 clients, 99 % of all deliveries took at most" in text
+    assert "; with 10,000, " in text
+
+
 @pytest.mark.parametrize(
     "scenario", [load_runs.storm, load_runs.slow, load_runs.restart, load_runs.burst]
 )

@@ -77,6 +77,9 @@ def recovery(run: Run) -> Curves | None:
         "{first}, after {high} with {last}",
         alike=f"All of {clients} clients that fell behind had caught up after {{low}} with every "
         "variant",
+        unlike="All of {few} clients that fell behind had caught up after {low} with {first}, of "
+        "{many} after {high} with {last}",
+        clients={variant: float(known.count) for variant, known in found.items()},
     )
     return _cumulative(
         run,

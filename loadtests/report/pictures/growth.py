@@ -30,6 +30,9 @@ def growth(run: Run) -> Curves | None:
         several=f"With {most} clients, the last was served after {{low}} by {{first}}, after "
         "{high} by {last}",
         alike=f"With {most} clients, the last was served after {{low}} by every variant",
+        unlike="The last of {few} clients was served after {low} by {first}, of {many} after "
+        "{high} by {last}",
+        clients={variant: points[-1][0] for variant, points in lasts.items()},
     )
     colours = looks(run)
     alone = len(run.variants) == 1

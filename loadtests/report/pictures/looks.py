@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...charts import Look
+from ...charts.numbers import count
 from ..judging import Verdict, verdict
 from ..runs import Run, Variant
 
@@ -67,13 +68,23 @@ def told(
     alone: str,
     several: str,
     alike: str,
+    unlike: str = "",
+    clients: Figures | None = None,
 ) -> str:
     """Say the least and the greatest figure: the words for one variant, for several, for a tie.
 
-    In them {low} and {high} are the figures, {first} and {last} the variants that have them.
+    In them {low} and {high} are the figures, {first} and {last} the variants that have them. If
+    the variants had different numbers of `clients` the words are `unlike`, in which {few} and
+    {many} are those of the first and the last.
     """
     ranked = sorted(sound(figures).items(), key=lambda item: item[1])
     (first, least), (last, greatest) = ranked[0], ranked[-1]
     low, high = written(least), written(greatest)
     words = alone if len(figures) == 1 else alike if low == high else several
-    return words.format(low=low, first=spoken(first), high=high, last=spoken(last))
+    few = many = ""
+    if clients is not None:
+        few, many = count(clients[first]), count(clients[last])
+        words = unlike if few != many else words
+    return words.format(
+        low=low, first=spoken(first), few=few, high=high, last=spoken(last), many=many
+    )

@@ -72,7 +72,7 @@ def _told(variant: Variant, connected: Points, events: Points, errors: float) ->
         told = f"all of {count(users)} clients stayed connected"
     else:
         left = f"{count(least)} were left" if least else "none was left"
-        told = f"of {count(users)} connections, {left}"
+        told = f"of {count(users)} clients, {left}"
         back = next((x for x, y in measured if x > when and y >= users), None)
         told += " and not all came back"
         if back is not None:

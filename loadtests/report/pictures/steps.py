@@ -81,6 +81,9 @@ def _curves(
         several=f"With {count(sizes[-1])} clients, {said} {{low}} with {{first}}, {{high}} with "
         "{last}",
         alike=f"With {count(sizes[-1])} clients, {said} {{low}} with every variant",
+        unlike=f"With {{few}} clients, {said} {{low}} with {{first}}; with {{many}}, {{high}} with "
+        "{last}",
+        clients={variant: float(steps[-1].users) for variant, steps in shown.items()},
     )
     caption, scale = up
     panels = [
