@@ -59,7 +59,7 @@ async def test_a_violation_is_counted_by_its_code(autojump_clock: MockClock) -> 
 async def test_who_only_leaves_is_no_offender(autojump_clock: MockClock) -> None:
     async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
         client = Http2Client(server.connect())
-        await client.open()
+        client.h2.reset_stream(await client.open())
         client.h2.close_connection()
         client.flush()
         await client.closing()
