@@ -54,7 +54,7 @@ class Sizes:
     topics_rate: int = 2_000
     topics_seconds: float = 4.0
     stalled: int = 1_000
-    write_timeout: float = 10.0
+    write_timeout: float = 20.0
     busy_interval: float = 0.1
     growth_http1: tuple[int, ...] = (1_000, 2_000, 5_000, 10_000, 15_000)
     growth_http2: tuple[int, ...] = (10, 20, 50, 100, 200, 500, 1_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
 from ...payload import SIZE
 from ...proc import socket_bytes
@@ -16,6 +17,8 @@ __all__ = ["stalled"]
 FILLING = 64 * 1024
 """Bytes of the events that fill the sockets of who does not read."""
 
+ROUNDS = 3
+
 MOST_FILLING = 80
 """Events of that size: more than the 4 MiB that Linux lets a socket buffer by default."""
 
@@ -28,18 +31,24 @@ def stalled(stage: Stage) -> Row:
     swarm = stage.swarm(server.port)
     swarm.connect(sizes.http1)
     swarm.wait(server.publish(1, 0, SIZE))
-    without = fan_out(server, swarm, sizes.events, sizes.http1_interval, SIZE)
-    swarm.ask("stall", connections=1)
-    with_one = fan_out(server, swarm, sizes.events, sizes.http1_interval, SIZE)
+    without, with_one = [], []
+    for _ in range(ROUNDS):
+        # In turn: from one half minute to the next a p99 varies by more than what is asked.
+        swarm.ask("wake", connections=1)
+        without.append(fan_out(server, swarm, sizes.events, sizes.http1_interval, SIZE))
+        swarm.ask("stall", connections=1)
+        with_one.append(fan_out(server, swarm, sizes.events, sizes.http1_interval, SIZE))
     resident, kernel = server.figures()["rss"], socket_bytes()
     swarm.ask("stall", connections=sizes.stalled - 1)
     filled = _fill(server, swarm, sizes.stalled)
-    with_many = fan_out(server, swarm, sizes.events, sizes.http1_interval, SIZE)
+    with_many = [
+        fan_out(server, swarm, sizes.events, sizes.http1_interval, SIZE) for _ in range(ROUNDS)
+    ]
     # Those who read have taken everything: what is left in buffers is the stalled ones'.
     resident, kernel = server.figures()["rss"] - resident, socket_bytes() - kernel
     returned = _come_back(server, swarm, sizes.stalled, sizes.write_timeout)
     final = fan_out(server, swarm, sizes.events, sizes.http1_interval, SIZE)
-    base = "none stalled"
+    base, baseline = "none stalled", median(each.p99 for each in without)
     notes = [
         f"{filled} events of 64 KiB filled the sockets of the stalled"
         if filled < MOST_FILLING
@@ -52,22 +61,22 @@ def stalled(stage: Stage) -> Row:
         (
             Figure(
                 "p99 of the others, one stalled",
-                with_one.p99,
+                median(each.p99 for each in with_one),
                 "ms",
-                {base: without.p99},
+                {base: baseline},
                 (Goal("at most", 1.1, base),),
             ),
             Figure(
                 f"p99 of the others, {sizes.stalled:,} stalled",
-                with_many.p99,
+                median(each.p99 for each in with_many),
                 "ms",
-                {base: without.p99},
+                {base: baseline},
                 (Goal("at most", 1.1, base),),
             ),
             Figure("kernel buffers, a stalled client", kernel / sizes.stalled / 1024, "KiB"),
             Figure("resident, a stalled client", resident / sizes.stalled / 1024, "KiB"),
         ),
-        (*notes, *remarks(none_stalled=without, many_stalled=with_many)),
+        (*notes, *remarks(none_stalled=without[-1], many_stalled=with_many[-1])),
         faults(final),
     )
 
