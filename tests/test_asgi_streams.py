@@ -31,6 +31,17 @@ async def test_a_silent_stream_is_sent_a_comment_each_heartbeat(autojump_clock: 
         assert answer.body.endswith(b"data: x\n\n"), "what else is sent counts too"
 
 
+async def test_a_heartbeat_is_sent_when_it_is_due_however_times_are_rounded(
+    autojump_clock: MockClock,
+) -> None:
+    await trio.sleep(1.4)  # 1.4 + 15 - 1.4 is less than 15
+    async with open_hub() as hub, asgi(Application(follow(hub), Limits(heartbeat=15))) as server:
+        answer = server.ask()
+        await answer.has(b"retry: 2000\n\n")
+        await trio.sleep(20)
+        assert answer.body.endswith(b"retry: 2000\n\n:\n\n")
+
+
 @pytest.mark.parametrize("handled", [False, True])
 async def test_a_stream_ends_properly_before_it_is_too_old(
     autojump_clock: MockClock, handled: bool

@@ -216,7 +216,8 @@ class AsgiExchange(Exchange):
         if self.expires is not None and now >= self.expires:
             self.expires = None
             self.stop()
-        elif now - self.heard >= self.service.limits.heartbeat and self._sender.empty:
+        elif now >= self.heard + self.service.limits.heartbeat and self._sender.empty:
+            # The sum of `_due`: by the difference it may not be time yet when it is.
             self._sender.add(HEARTBEAT)
 
     async def _say(self, message: dict[str, Any]) -> None:
