@@ -41,7 +41,8 @@ WRITE_TIMEOUT = 4.0
 HISTORY = 10_000
 """Events that the log holds."""
 
-WARM_UP_SECONDS = 30.0
+WARM_UP_SECONDS = 200.0
+"""Until the crowd is as large as it gets, and memory with it."""
 
 ROUNDS_UNTIL_RETURN = 10
 """A round is a second or so: who is still stalled by then has been dropped."""
