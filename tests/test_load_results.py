@@ -12,7 +12,7 @@ import load_runs
 
 ROOT = Path(__file__).parent.parent
 
-DATA = {"manifest.json", "raw.json.gz", "bench.json", "abuse.json", "conformance.md"}
+DATA = {"manifest.json", "raw.json.gz", "bench.json", "abuse.json", "conformance.md", "soak.json"}
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
 from loadtests.bench.figures import Figure, Goal, Row, Series  # noqa: E402
@@ -129,10 +129,14 @@ def test_the_index_lists_every_run(tmp_path: Path) -> None:
     made.append(tmp_path / "2026-01-13-conformance")
     made[-1].mkdir()
     (made[-1] / "conformance.md").write_text("# Conformance\n")
+    made.append(tmp_path / "2026-01-14-soak")
+    made[-1].mkdir()
+    (made[-1] / "soak.json").write_text('{"wrong": ["1 lost"]}')
     assert main([], tmp_path) == 0
     text = (tmp_path / "README.md").read_text()
     for folder in made:
         assert f"({folder.name}/" in text
+    assert "| 1 lost |" in text
 
 
 def bench(results: Path) -> Path:

@@ -86,6 +86,7 @@ def write_index(results: Path) -> Path:
             list(results.glob("*-profiles*")),
             _folders(results, "abuse.json"),
             _folders(results, "conformance.md"),
+            _folders(results, "soak.json"),
         )
     )
     return page

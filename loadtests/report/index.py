@@ -67,6 +67,7 @@ def written(
     profiles: Sequence[Path] = (),
     attacks: Sequence[Path] = (),
     conformance: Sequence[Path] = (),
+    soaks: Sequence[Path] = (),
 ) -> str:
     """Return the text of the index."""
     lines = [
@@ -119,6 +120,13 @@ def written(
         ]
         lines += ["", "## Attacks", "", "Made by `make abuse`, beside a canary.", ""]
         lines += _linked(("run", "outcome"), rows)
+    if soaks:
+        rows = [
+            [f"[{_name(folder)}]({folder.name}/soak.md)", text(_soaked(folder))]
+            for folder in sorted(soaks, key=lambda folder: folder.name, reverse=True)
+        ]
+        lines += ["", "## Soaks", "", "Made by `make soak`: clients come, stall and leave.", ""]
+        lines += _linked(("run", "outcome"), rows)
     if conformance:
         lines += ["", "## Conformance", "", "Made by `make conformance`.", ""]
         for folder in sorted(conformance, key=lambda folder: folder.name, reverse=True):
@@ -136,6 +144,12 @@ def written(
             links = ", ".join(f"[{each.stem}]({folder.name}/{each.name})" for each in texts)
             lines.append(f"- {_day(folder.name)}: {links}")
     return "\n".join(lines) + "\n"
+
+
+def _soaked(folder: Path) -> str:
+    """Say what a soak found wrong."""
+    wrong: list[str] = json.loads((folder / "soak.json").read_text())["wrong"]
+    return "; ".join(wrong) or "Nothing lost, nothing left behind."
 
 
 def _attacked(folder: Path) -> str:
