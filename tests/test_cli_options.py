@@ -10,7 +10,7 @@ import click
 import pytest
 
 from running import command, curl, drained, listening
-from trio_sse.cli.options import LIMIT_OPTIONS, SIZE, limits_from
+from trio_sse.cli.options import LIMIT_OPTIONS, SIZE, LimitOption, limits_from
 from trio_sse.cli.serve import serve
 from trio_sse.limits import Limits
 
@@ -47,6 +47,29 @@ def test_each_limit_option_sets_a_field_of_its_own() -> None:
     assert [getattr(limits, option.field) for option in LIMIT_OPTIONS] == [
         5 + n for n in range(len(LIMIT_OPTIONS))
     ]
+
+
+OPTIONAL = [option for option in LIMIT_OPTIONS if "None" in Limits.__annotations__[option.field]]
+
+
+@pytest.mark.parametrize("option", OPTIONAL, ids=lambda option: option.name)
+def test_what_may_be_off_can_be_switched_off(
+    option: LimitOption, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = f"{option.name} = 5\n"
+    file.write_text(on)
+    assert getattr(limits_from(settings("--config", file)), option.field) == 5
+    flag = settings("--config", file, f"--{option.name}=off")
+    assert getattr(limits_from(flag), option.field) is None
+    file.write_text(f'{option.name} = "off"\n')
+    assert getattr(limits_from(settings("--config", file)), option.field) is None
+    file.write_text(on)
+    monkeypatch.setenv("TRIO_SSE_" + option.name.replace("-", "_").upper(), "OFF")
+    assert getattr(limits_from(settings("--config", file)), option.field) is None
+
+
+def test_what_must_be_on_cannot_be_switched_off() -> None:
+    assert "'off' is not a valid float range." in refusal("--heartbeat=off")
 
 
 # -- precedence ---------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from collections.abc import Iterable
 
 from h2.errors import ErrorCodes
 
+from .unverified import unverifying
+
 __all__ = ["Attack", "Connection"]
 
 PATIENCE = 15.0
@@ -214,12 +216,8 @@ class Attack:
     def connect_tls(self, *, alpn: str, http2: bool) -> Connection:
         """Open one with TLS; whose certificate it is does not matter."""
         assert self.tls_port is not None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        context.set_alpn_protocols([alpn])
         plain = socket.create_connection(("127.0.0.1", self.tls_port), timeout=PATIENCE)
-        return self.connected(context.wrap_socket(plain), http2=http2)
+        return self.connected(unverifying(alpn).wrap_socket(plain), http2=http2)
 
     @property
     def time_is_over(self) -> bool:

@@ -4,7 +4,8 @@
 
 It follows a topic over HTTP/1.1, publishes to it, and opens another stream every 50 ms. It takes
 orders as the other children do: `report` answers what it has seen since the last one, once the
-event that it publishes then has come. It ends with its standard input.
+event that it publishes then has come. Where it is given the port of TLS with that, every other
+stream that it opens is over TLS, until the next report. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import trio
 
 from .. import payload
+from .unverified import unverifying
 
 __all__ = ["main"]
 
@@ -36,6 +38,8 @@ class Canary:
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._tls_port: int | None = None
+        self._tls = unverifying("http/1.1")
         self._published = 0
         self._heard = 0
         self._opened: list[float] = []
@@ -63,9 +67,10 @@ class Canary:
         due = trio.current_time()
         async with trio.open_nursery() as nursery:
             while True:
-                due += OPENING_SECONDS
-                await trio.sleep_until(due)
-                nursery.start_soon(self._open)
+                for tls_port in None, self._tls_port:
+                    due += OPENING_SECONDS
+                    await trio.sleep_until(due)
+                    nursery.start_soon(self._open, tls_port)
 
     async def publish(self) -> None:
         """Publish an event now and then."""
@@ -73,8 +78,8 @@ class Canary:
             await trio.sleep(PUBLISHING_SECONDS)
             await self._publish()
 
-    async def report(self) -> Order:
-        """Return what was seen, and forget it."""
+    async def report(self, tls_port: int | None) -> Order:
+        """Return what was seen, and forget it; from now on open streams at `tls_port` as well."""
         await self._publish()
         with trio.move_on_after(PATIENCE):
             while self._heard < self._published:
@@ -87,13 +92,14 @@ class Canary:
             "faults": {fault: count for fault, count in self._faults.items() if count},
         }
         self._opened, self._delays, self._faults = [], [], Counter()
+        self._tls_port = tls_port
         return found
 
-    async def _open(self) -> None:
+    async def _open(self, tls_port: int | None) -> None:
         began = trio.current_time()
         with trio.move_on_after(PATIENCE) as patience:
             try:
-                stream = await self._ask("/events?topic=nobody")
+                stream = await self._ask("/events?topic=nobody", tls_port)
                 async with stream:
                     received = b""
                     while b":\n" not in received:
@@ -107,8 +113,11 @@ class Canary:
             self._faults["streams not opened in time"] += 1
         self._opened.append(trio.current_time() - began)
 
-    async def _ask(self, target: str) -> trio.SocketStream:
-        stream = await trio.open_tcp_stream("127.0.0.1", self._port)
+    async def _ask(self, target: str, tls_port: int | None = None) -> trio.abc.Stream:
+        stream: trio.abc.Stream = await trio.open_tcp_stream("127.0.0.1", tls_port or self._port)
+        if tls_port is not None:
+            # Whoever leaves a stream of events does so without a word.
+            stream = trio.SSLStream(stream, self._tls, https_compatible=True)
         await stream.send_all(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         return stream
 
@@ -160,8 +169,9 @@ async def main(port: int) -> None:
         async for data in orders:
             *lines, unread = (unread + data).split(b"\n")
             for line in lines:
-                answer = await canary.report()
-                print(json.dumps({"ticket": json.loads(line)["ticket"]} | answer), flush=True)
+                order = json.loads(line)
+                answer = await canary.report(order["tls_port"])
+                print(json.dumps({"ticket": order["ticket"]} | answer), flush=True)
         nursery.cancel_scope.cancel()
 
 

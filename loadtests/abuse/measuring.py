@@ -31,6 +31,8 @@ class Figures:
 
     ends: dict[str, int]
     """How its connections ended, and how many did."""
+    connections: int
+    """Connections that the attacker has opened."""
     sent: int
     """Bytes that the attacker has sent."""
     seconds: float
@@ -73,9 +75,9 @@ class _Peak:
 
 def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figures:
     """Make one attack for so long. Raises ChildFailed if the canary died."""
-    canary.report()
-    before = proc.usage(server.pid)
     tls_port = server.tls_port if isinstance(server, TrioSse) else None
+    canary.report(tls_port if case.protocol == "TLS" else None)
+    before = proc.usage(server.pid)
     attack = Attack(server.port, tls_port, seconds)
     peak = _Peak(server.pid)
     began = time.monotonic()
@@ -96,6 +98,7 @@ def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figur
     after = proc.usage(server.pid)
     return Figures(
         dict(attack.ends),
+        attack.connections,
         attack.sent,
         took,
         seen["opened"]["p99"],

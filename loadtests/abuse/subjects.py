@@ -37,6 +37,9 @@ class Canary(Child):
         """Wait until it follows."""
         self.read(REPORT_SECONDS)
 
-    def report(self) -> dict[str, Any]:
-        """Return what it has seen since the last report."""
-        return self.ask("report", within=REPORT_SECONDS)
+    def report(self, tls_port: int | None = None) -> dict[str, Any]:
+        """Return what it has seen since the last report.
+
+        From then on it opens every other stream over TLS, if it is told at which port.
+        """
+        return self.ask("report", within=REPORT_SECONDS, tls_port=tls_port)

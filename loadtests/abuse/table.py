@@ -31,6 +31,7 @@ class Line:
         figures = self.figures
         return (
             f"{self.server:9} {self.case.protocol:8} {self.case.name:52.52} {ended(figures):44.44} "
+            f"{figures.connections / figures.seconds:5.0f}/s, "
             f"opens p99 {1e3 * figures.opened_p99:6.0f} ms, "
             f"memory +{figures.growth / MIB:5.1f} MiB {faulty(figures)}"
         )
@@ -112,6 +113,7 @@ def _table(lines: Sequence[Line]) -> list[str]:
         "attack",
         "known as",
         "how it ended",
+        "connections a s",
         "streams open, p99 ms",
         "worst",
         "events, p99 ms",
@@ -129,6 +131,7 @@ def _table(lines: Sequence[Line]) -> list[str]:
                 f"{line.case.protocol}: {line.case.name}",
                 line.case.reference,
                 ended(figures),
+                f"{figures.connections / figures.seconds:,.0f}",
                 f"{1e3 * figures.opened_p99:.0f}",
                 f"{1e3 * figures.opened_worst:.0f}",
                 f"{1e3 * figures.delays_p99:.0f}",

@@ -6,6 +6,7 @@ import socket
 
 from .attack import PATIENCE, Attack, Connection
 from .case import Case
+from .handshakes import offer
 
 __all__ = ["CASES"]
 
@@ -55,10 +56,14 @@ def cut(attack: Attack) -> None:
         attack.over(connection)
 
 
-def handshakes(attack: Attack) -> None:
-    """Shake hands and be gone, as fast as this process can."""
-    while attack.goes_on:
-        attack.over(attack.connect_tls(alpn="h2", http2=True))
+def begun(attack: Attack) -> None:
+    """Say hello a thousand times a second, and do not go on: the server has had its work."""
+    offer(attack, finishes=False)
+
+
+def finished(attack: Attack) -> None:
+    """Shake hands a thousand times a second, and be gone."""
+    offer(attack, finishes=True)
 
 
 def http1_after_h2(attack: Attack) -> None:
@@ -79,6 +84,9 @@ def http2_after_http1(attack: Attack) -> None:
         attack.over(connection)
 
 
+OVERLOADED = ("closed", "reset", "unanswered")
+"""What a server may do with those who are too many."""
+
 CASES = (
     Case(
         "a connection without a word",
@@ -94,7 +102,20 @@ CASES = (
     Case("a handshake that is none", "RFC 8446, 6.2", broken, ("closed", "reset"), protocol="TLS"),
     Case("a handshake that is cut", "RFC 8446, 6.1", cut, ("open",), protocol="TLS"),
     Case("clear text", "RFC 9110, 4.2.2", clear_text, ("400",), protocol="TLS"),
-    Case("handshakes and no more", "RFC 8446, 4", handshakes, ("open",), protocol="TLS"),
+    Case(
+        "a thousand handshakes a second, begun",
+        "RFC 8446, 4.1.3",
+        begun,
+        ("answered", *OVERLOADED),
+        protocol="TLS",
+    ),
+    Case(
+        "a thousand handshakes a second, finished",
+        "RFC 8446, 4",
+        finished,
+        ("finished", *OVERLOADED),
+        protocol="TLS",
+    ),
     Case(
         "HTTP/1.1 where h2 was agreed on",
         "RFC 7301, 3.2",

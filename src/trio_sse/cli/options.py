@@ -48,10 +48,25 @@ class Size(click.ParamType):  # type: ignore[type-arg] # not generic in older ve
         return size
 
 
+class OrOff(click.ParamType):  # type: ignore[type-arg] # not generic in older versions
+    """What another type takes, or the word off, which is None."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.name = inner.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return what the other type makes of it, or None."""
+        return None if str(value).lower() == "off" else self.inner.convert(value, param, ctx)
+
+
 SIZE = Size()
 COUNT = click.IntRange(min=1)
 SECONDS = click.FloatRange(min=0, min_open=True)
 SECONDS_OR_NONE = click.FloatRange(min=0)
+SIZE_OR_OFF = OrOff(SIZE)
+SECONDS_OR_OFF = OrOff(SECONDS)
+SECONDS_NONE_OR_OFF = OrOff(SECONDS_OR_NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +116,7 @@ LIMIT_OPTIONS = (
         "HTTP/2 frames a second that carry no request.",
     ),
     LimitOption(
-        "compress-above", "compress_above", SIZE, "Compress events over this; off if unset."
+        "compress-above", "compress_above", SIZE_OR_OFF, "Compress events over this; off if unset."
     ),
     LimitOption("head-timeout", "head_timeout", SECONDS, "For a request's head, or a handshake."),
     LimitOption("body-timeout", "body_timeout", SECONDS, "For a request's body."),
@@ -118,9 +133,14 @@ LIMIT_OPTIONS = (
     ),
     LimitOption("ping-interval", "ping_interval", SECONDS, "HTTP/2: silence before a PING."),
     LimitOption("ping-timeout", "ping_timeout", SECONDS, "HTTP/2: for the answer to it."),
-    LimitOption("max-lifetime", "max_lifetime", SECONDS, "Streams end after this; off if unset."),
     LimitOption(
-        "held-warning", "held_warning", SECONDS, "Say so if the event loop is held so long."
+        "max-lifetime", "max_lifetime", SECONDS_OR_OFF, "Streams end after this; off if unset."
+    ),
+    LimitOption(
+        "held-warning",
+        "held_warning",
+        SECONDS_OR_OFF,
+        "Say so if the event loop is held so long, or off.",
     ),
     LimitOption(
         "drain-timeout", "drain_timeout", SECONDS_OR_NONE, "What a graceful stop may take."
@@ -131,11 +151,13 @@ LIMIT_OPTIONS = (
         SECONDS_OR_NONE,
         "A graceful stop spreads reconnects over this.",
     ),
-    LimitOption("retry", "retry", SECONDS_OR_NONE, "Reconnection time that clients are given."),
+    LimitOption(
+        "retry", "retry", SECONDS_NONE_OR_OFF, "Reconnection time that clients are given, or off."
+    ),
     LimitOption(
         "retry-when-full",
         "retry_when_full",
-        SECONDS_OR_NONE,
+        SECONDS_NONE_OR_OFF,
         "Tell EventSource to come back after this, not 503, when full.",
     ),
 )
@@ -152,7 +174,7 @@ def limit_options(command: Command) -> Command:
             type=option.type,
             default=default,
             show_default=default is not None,
-            metavar={SIZE: "SIZE", COUNT: "N"}.get(option.type, "SECONDS"),
+            metavar={SIZE: "SIZE", SIZE_OR_OFF: "SIZE", COUNT: "N"}.get(option.type, "SECONDS"),
             help=option.help,
         )(command)
     return command
@@ -213,6 +235,8 @@ def _checked(
     path: Path, key: str, option: click.Option, setting: object, ctx: click.Context
 ) -> object:
     """Return the setting if the option takes such a value. click alone would take true for 1."""
+    if isinstance(option.type, OrOff) and setting == "off":
+        return setting
     values = setting if option.multiple and isinstance(setting, list) else [setting]
     types, wanted = _python_types(option)
     for value in values:
@@ -227,7 +251,7 @@ def _checked(
 
 def _python_types(option: click.Option) -> tuple[tuple[type, ...], str]:
     """Return what TOML may hold for an option, and how to say it."""
-    match option.type:
+    match option.type.inner if isinstance(option.type, OrOff) else option.type:
         case click.types.BoolParamType():
             return (bool,), "true or false"
         case Size():
