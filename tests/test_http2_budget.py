@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 from h2.errors import ErrorCodes
+from h2.events import DataReceived
 
 from http2_client import (
     ACK,
@@ -28,9 +29,11 @@ from http2_client import (
     goaways,
     header_block,
     raw,
+    raw_frames,
 )
+from trio_sse.connection.exchange import HEARTBEAT
 from trio_sse.limits import Limits
-from trio_sse.wire.budget import SECONDS_AT_ONCE, Allowance
+from trio_sse.wire.budget import SECONDS_AT_ONCE, Allowance, Budget
 from trio_sse.wire.http2 import Asked, Gone, Group, Happening, Http2, Left
 
 CANCEL = (8).to_bytes(4)
@@ -222,6 +225,56 @@ def test_who_returns_each_byte_of_many_small_events_at_once_may_do_so_for_ever()
     assert all(map(client.server.is_open, streams))
 
 
+def test_who_leaves_may_reset_each_frame_that_was_under_way() -> None:
+    client = Client(Limits(max_control_frames_per_second=1))
+    streams = [client.listen() for _ in range(256)]
+    group = Group(client.server)
+    for stream_id in streams:
+        group.add(stream_id)
+    under_way = [group.frames(b"data: x\n\n") for _ in range(7)]
+    for stream_id in streams:
+        client.h2.reset_stream(stream_id, 8)
+    said = client.h2.data_to_send()
+    for frames in under_way:
+        assert frames
+        client.h2.receive_data(frames)
+        said += client.h2.data_to_send()
+    assert sum(frame.kind == RST_STREAM for frame in raw_frames(said)) == 256 * 8
+    assert client.server.receive(said) == [*map(Left, streams)]
+    assert client.asked(client.ask())
+
+
+def test_who_returns_both_windows_for_each_heartbeat_may_do_so_for_ever() -> None:
+    client = Client(Limits(max_control_frames_per_second=1))
+    streams = [client.listen() for _ in range(256)]
+    group = Group(client.server)
+    for stream_id in streams:
+        group.add(stream_id)
+    for _ in range(20):
+        frames = group.frames(HEARTBEAT)
+        assert frames
+        for event in client.h2.receive_data(frames):
+            assert isinstance(event, DataReceived)
+            client.h2.increment_flow_control_window(len(HEARTBEAT))
+            client.h2.increment_flow_control_window(len(HEARTBEAT), event.stream_id)
+        happened = client.server.receive(client.h2.data_to_send())
+        assert len(happened) == 2 * len(streams)
+        assert not any(isinstance(each, Gone) for each in happened)
+
+
+def test_who_reads_long_frames_in_pieces_may_return_each_piece() -> None:
+    client = Client(Limits(max_control_frames_per_second=1))
+    stream_id = client.listen()
+    for _ in range(200):
+        assert client.server.send(stream_id, bytes(16_384)) == 16_384
+        client.server.output()
+        for _ in range(16):
+            for window in (stream_id, 0):
+                update = raw(WINDOW_UPDATE, 0, window, (1_024).to_bytes(4))
+                (opened,) = client.server.receive(update)
+                assert not isinstance(opened, Gone)
+
+
 def test_who_has_all_the_cookies_that_a_browser_keeps_may_ask_as_others_do() -> None:
     peer = Peer()
     block = HEADER_BLOCK + b"\x60\x01a" * 180
@@ -274,6 +327,24 @@ def test_what_cannot_be_paid_is_not_paid() -> None:
 def test_what_is_earned_can_be_spent() -> None:
     allowance = Allowance(1)
     assert allowance.spend(2 * SECONDS_AT_ONCE, 0.0)
-    allowance.earn(2)
+    allowance.earn(2, most=100)
     assert allowance.spend(2, 0.0)
     assert not allowance.spend(1, 0.0)
+
+
+def test_what_is_earned_is_not_kept_without_bound() -> None:
+    allowance = Allowance(1)
+    assert allowance.spend(2 * SECONDS_AT_ONCE, 0.0)
+    allowance.earn(1_000, most=5)
+    assert allowance.spend(5, 0.0)
+    assert not allowance.spend(1, 0.0)
+
+
+def test_who_was_sent_much_cannot_save_for_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trio_sse.wire.budget.MOST_ANSWERS", 50)
+    limits = Limits(max_control_frames_per_second=1)
+    at_once = 2 * SECONDS_AT_ONCE
+    for pay in (Budget.window_update, Budget.late_reset):
+        budget = Budget(limits)
+        paid = [pay(budget, 0.0, 1_000_000, 9_000_000) is None for _ in range(200)]
+        assert paid == [True] * (at_once + 50) + [False] * (150 - at_once)

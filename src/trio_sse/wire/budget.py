@@ -40,9 +40,17 @@ SMALL_DATA = 256
 """DATA with fewer bytes than this, padding not counted, costs an upload's price and brings
 next to nothing. Uploads come in frames of kilobytes, only their last is short."""
 
-PAID_BY_BYTES = 4
-"""So many bytes sent allow one WINDOW_UPDATE more. A client that returns what it got at once
-sends two for each event, and the shortest event is 9 bytes (`data: x` and two line ends)."""
+ANSWERS_A_FRAME = 2
+BYTES_AN_ANSWER = 512
+"""What a client that returns what it got at once sends for each frame: a WINDOW_UPDATE for the
+connection, and one for the stream. If it has left the stream meanwhile, some (h2's users, for
+one) send a RST_STREAM for each frame that was under way. Who reads a long frame in pieces returns
+each of them; nobody honest does so byte by byte."""
+
+MOST_ANSWERS = 1_000_000
+"""What of that is kept for later. More frames cannot be under way: the kernel holds 6 MiB for a
+client to read (tcp_rmem, tcp(7)), which is 500,000 of the shortest. Who was sent events for
+hours must not be able to save for a flood of them."""
 
 FREE_FIELDS = 100
 FIELDS_A_TOKEN = 20
@@ -74,9 +82,9 @@ class Allowance:
         self._left += cost
         return False
 
-    def earn(self, tokens: float) -> None:
-        """Add to what is left."""
-        self._left += tokens
+    def earn(self, tokens: float, most: float) -> None:
+        """Add to what is left, which becomes `most` at most."""
+        self._left = min(self._left + tokens, most)
 
     def _fill(self, now: float) -> bool:
         # Not known before: until now nobody has asked for the time.
@@ -96,16 +104,16 @@ class Excess(NamedTuple):
 class Budget:
     """The allowances of one connection. Each method returns the `Excess`, if there is one."""
 
-    __slots__ = ("_control", "_credited", "_futile", "_updates")
+    __slots__ = ("_answers", "_control", "_credited", "_futile")
 
     def __init__(self, limits: Limits) -> None:
         self._control = Allowance(limits.max_control_frames_per_second)
         self._futile = Allowance(limits.max_futile_streams_per_second)
-        self._updates = Allowance(limits.max_control_frames_per_second)
-        self._credited = 0
+        self._answers = Allowance(limits.max_control_frames_per_second)
+        self._credited = 0.0
 
     def frame(self, frame: Frame, now: float) -> Excess | None:
-        """Pay for a frame of any kind but WINDOW_UPDATE. Requests, and bodies, are free."""
+        """Pay for a frame that answers nothing that was sent. Requests, and bodies, are free."""
         kind = frame.kind
         if kind == HEADERS:
             return None
@@ -131,16 +139,26 @@ class Budget:
             return None
         return Excess("header_fields", "too many requests with too many fields")
 
-    def window_update(self, now: float, sent: int) -> Excess | None:
-        """Pay for a WINDOW_UPDATE; `sent` counts all bytes of DATA that the client was sent."""
-        if self._updates.spend(1, now):
-            return None
-        # Credited only now that it is needed, so that sending costs nothing.
-        self._updates.earn((sent - self._credited) / PAID_BY_BYTES)
-        self._credited = sent
-        if self._updates.spend(1, now):
+    def window_update(self, now: float, frames: int, size: int) -> Excess | None:
+        """Pay for a WINDOW_UPDATE of a client that was sent so many frames, and bytes of DATA."""
+        if self._answer(now, frames, size):
             return None
         return Excess("window_updates", "too many windows opened for what was sent")
+
+    def late_reset(self, now: float, frames: int, size: int) -> Excess | None:
+        """Pay for a RST_STREAM of a stream that is over already, by the same measure."""
+        if self._answer(now, frames, size):
+            return None
+        return Excess("futile_streams", "too many streams taken back that are over")
+
+    def _answer(self, now: float, frames: int, size: int) -> bool:
+        if self._answers.spend(1, now):
+            return True
+        # Credited only now that it is needed, so that sending costs next to nothing.
+        earned = frames * ANSWERS_A_FRAME + size / BYTES_AN_ANSWER
+        self._answers.earn(earned - self._credited, MOST_ANSWERS)
+        self._credited = earned
+        return self._answers.spend(1, now)
 
     def _data(self, frame: Frame, now: float) -> Excess | None:
         length = len(frame.whole) - FRAME_HEADER_BYTES

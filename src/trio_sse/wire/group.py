@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from h2.connection import H2Connection
+from .h2_server import H2Server
 
 __all__ = ["Connection", "Group"]
 
@@ -37,7 +37,7 @@ class Connection(Protocol):
     """What a group needs of the connection it belongs to."""
 
     @property
-    def h2(self) -> H2Connection:
+    def h2(self) -> H2Server:
         """h2's side of it."""
 
     @property
@@ -124,6 +124,7 @@ class Group:
             tails = self._row = list(self._tails.values())
         longest = h2.max_outbound_frame_size
         if length <= longest:
+            h2.frames_sent += len(tails)
             head = length.to_bytes(3) + _DATA
             return head + (payload + head).join(tails) + payload
         rounds = []
@@ -131,6 +132,7 @@ class Group:
             piece = payload[start : start + longest]
             head = len(piece).to_bytes(3) + _DATA
             rounds.append(head + (piece + head).join(tails) + piece)
+            h2.frames_sent += len(tails)
         return b"".join(rounds)
 
     def shut(self, length: int) -> list[int]:

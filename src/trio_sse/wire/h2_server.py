@@ -96,6 +96,8 @@ class H2Server(H2Connection):
     def __init__(self, limits: Limits) -> None:
         super().__init__(_CONFIGURATION)
         self._kept_by_purge = 0
+        self.frames_sent = 0
+        """Frames on streams that the client was sent: heads, and pieces of bodies."""
         self.local_settings = Settings(
             client=False,
             initial_values={
@@ -141,7 +143,7 @@ class H2Server(H2Connection):
 
     def _receive_rst_stream_frame(self, frame: RstStreamFrame) -> tuple[list[Frame], list[Event]]:
         # h2 takes a stream that it does not know for one that it has forgotten (RFC 9113, 6.4).
-        if frame.stream_id > self.highest_inbound_stream_id or frame.stream_id % 2 == 0:
+        if not self.has_begun(frame.stream_id):
             raise ProtocolError(f"RST_STREAM for the stream {frame.stream_id}, which is idle")
         return super()._receive_rst_stream_frame(frame)
 
@@ -165,6 +167,7 @@ class H2Server(H2Connection):
         block = self.encoder.encode(fields)
         last = END_STREAM if end_stream else 0
         most = self.max_outbound_frame_size
+        self.frames_sent += 1
         if len(block) <= most:
             return write_frame(HEADERS, last | END_HEADERS, stream_id, block)
         frames = [write_frame(HEADERS, last, stream_id, block[:most])]
@@ -182,9 +185,15 @@ class H2Server(H2Connection):
         self.outbound_flow_control_window -= len(data)
         most = self.max_outbound_frame_size
         if len(data) <= most:
+            self.frames_sent += 1
             return write_frame(DATA, 0, stream_id, data)
         starts = range(0, len(data), most)
+        self.frames_sent += len(starts)
         return b"".join(write_frame(DATA, 0, stream_id, data[at : at + most]) for at in starts)
+
+    def has_begun(self, stream_id: int) -> bool:
+        """Tell whether a stream is, or was, the client's: not idle (RFC 9113, 5.1.1)."""
+        return stream_id % 2 == 1 and stream_id <= self.highest_inbound_stream_id
 
     @property
     def within_section(self) -> bool:

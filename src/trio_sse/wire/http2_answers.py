@@ -136,6 +136,7 @@ class Http2Answers:
         if self.is_open(stream_id):
             if stream_id not in self._malformed:
                 self.h2.end_stream(stream_id)
+                self.h2.frames_sent += 1
             self._ended(stream_id)
 
     def reset(self, stream_id: int, error_code: int) -> None:
