@@ -1,4 +1,4 @@
-"""What the kernel says of memory, sockets and processes: reads /proc, and nothing else.
+"""What the kernel says of memory, sockets and processes: works with /proc, and nothing else.
 
 Sizes in bytes, times in seconds. A process that ends while it is looked at counts as nothing.
 """
@@ -13,8 +13,10 @@ from pathlib import Path
 __all__ = [
     "Usage",
     "available_bytes",
+    "forget_peak",
     "kernel_bytes",
     "members",
+    "peak",
     "read_if_there",
     "slab_bytes",
     "socket_bytes",
@@ -76,6 +78,17 @@ def usage(group: int) -> Usage:
         for task in folder.glob("task/*/schedstat"):
             ran += int((read_if_there(task) or "0").split()[0])
     return Usage(ran / 1e9, pages * PAGE)
+
+
+def forget_peak(pid: int) -> None:
+    """Have the kernel see anew from now on how much memory a process has at most."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # proc_pid_clear_refs(5), since Linux 4.0
+
+
+def peak(pid: int) -> int:
+    """Return how much memory a process has had at most since `forget_peak`, resident."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
 
 
 def read_if_there(path: Path) -> str:

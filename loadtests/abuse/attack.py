@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from h2.errors import ErrorCodes
 
@@ -24,8 +24,7 @@ PATIENCE = 15.0
 """Seconds after which a connection that the server has not ended counts as open."""
 
 BATCH = 16 * 1024
-KEPT = 64 * 1024
-GOAWAY = 7
+PING, GOAWAY = 6, 7
 FRAME_HEADER = 9
 
 
@@ -42,6 +41,8 @@ class Connection:
         self._goaway: int | None = None
         self._over: str | None = None
         self.sent = 0
+        self.pongs: list[bytes] = []
+        """What came back of its PINGs."""
 
     def send(self, data: bytes, until: float | None = None) -> bool:
         """Send all of it; False if the connection is over, or the time is."""
@@ -80,8 +81,12 @@ class Connection:
 
     def wait(self, seconds: float) -> None:
         """Read until the server ends the connection, or so many seconds have passed."""
+        self.wait_until(lambda: False, seconds)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        """Read until something is so, the server ends the connection, or time is over."""
         deadline = time.monotonic() + seconds
-        while self._over is None and (left := deadline - time.monotonic()) > 0:
+        while not condition() and self._over is None and (left := deadline - time.monotonic()) > 0:
             self._poll(select.POLLIN, min(left, 0.5))
             self._receive()
 
@@ -104,6 +109,11 @@ class Connection:
     def close(self) -> None:
         """Be gone."""
         self._socket.close()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has ended it, as far as is known by now."""
+        return self._over is not None or self._goaway is not None
 
     @property
     def end(self) -> str:
@@ -152,7 +162,9 @@ class Connection:
             length = int.from_bytes(buffer[:3])
             if len(buffer) < FRAME_HEADER + length:
                 return
-            if buffer[3] == GOAWAY:
+            if buffer[3] == PING:
+                self.pongs.append(bytes(buffer[FRAME_HEADER : FRAME_HEADER + length]))
+            elif buffer[3] == GOAWAY:
                 self._goaway = int.from_bytes(buffer[FRAME_HEADER + 4 : FRAME_HEADER + 8])
             del buffer[: FRAME_HEADER + length]
 

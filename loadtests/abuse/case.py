@@ -23,10 +23,11 @@ class Case:
     attack: Callable[[Attack], None] = field(repr=False)
     ends: tuple[str, ...]
     """How our server may end a connection of it."""
-    offence: str | None = None
-    """What it is counted as in the statistics, if it is."""
+    offence: str | tuple[str, ...] | None = None
+    """What it is counted as in the server's statistics: an offence or another count, or one of
+    several. None if nobody could say that it is one: it is answered like everyone."""
     protocol: Protocol = "HTTP/2"
     waits: bool = False
     """It ends when the server's patience does."""
-    pieces: Callable[[], Iterator[bytes]] = field(default=lambda: iter(()), repr=False)
+    pieces: Callable[[], Iterator[bytes]] | None = field(default=None, repr=False)
     """What it says, if that is all there is to it."""

@@ -46,6 +46,7 @@ CASES = (
         "connection exhaustion",
         idle_crowd,
         ("closed", "503", "reset"),
+        "turned_away",
         protocol="HTTP/1.1",
         waits=True,
     ),

@@ -72,7 +72,7 @@ def case(
     reference: str,
     attack: Callable[[Attack], None],
     *ends: str,
-    offence: str | None = None,
+    offence: str | tuple[str, ...] | None = None,
     waits: bool = False,
 ) -> Case:
     return Case(name, reference, attack, ends, offence, protocol="HTTP/1.1", waits=waits)
@@ -157,9 +157,10 @@ CASES = (
         says(then=lambda: repeat(b"\r\n" * 1_000)),
         "closed",
         "reset",
+        offence="idle",
         waits=True,
     ),
-    case("nothing at all", "Slowloris", says(), "closed", waits=True),
+    case("nothing at all", "Slowloris", says(), "closed", offence="idle", waits=True),
     case("half a head", "Slowloris", says(GET), "408", offence="too_late", waits=True),
     case(
         "a head byte by byte",
@@ -199,6 +200,7 @@ CASES = (
         says(FOLLOW, then=lambda: repeat(PAGE * 100)),
         "200",
         "reset",
+        offence="sent_ahead",
     ),
     case(
         "requests after Connection: close",

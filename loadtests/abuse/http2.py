@@ -107,7 +107,7 @@ def flood(pieces: Pieces, *, reads: bool = True) -> Callable[[Attack], None]:
     return attack
 
 
-def waiting(name: str, reference: str, said: bytes) -> Case:
+def waiting(name: str, reference: str, said: bytes, counted: str = "idle") -> Case:
     """Say it, and wait for the server to lose patience."""
 
     def attack(attack: Attack) -> None:
@@ -118,7 +118,7 @@ def waiting(name: str, reference: str, said: bytes) -> Case:
             attack.over(connection)
 
     # Who does not answer a PING gets no last words.
-    return Case(name, reference, attack, ("GOAWAY NO_ERROR", "closed"), waits=True)
+    return Case(name, reference, attack, ("GOAWAY NO_ERROR", "closed"), counted, waits=True)
 
 
 def stopped_reader(attack: Attack) -> None:
@@ -134,12 +134,14 @@ def stopped_reader(attack: Attack) -> None:
 def not_reading(*cases: Case) -> Iterator[Case]:
     """The same from a peer that does not read the answers."""
     for case in cases:
+        assert case.pieces is not None
         yield Case(
             f"{case.name}, reading no answer",
             case.reference,
             flood(case.pieces, reads=False),
             # The server may hear no more of a client before that, until it is dropped.
-            ends=(*case.ends, "reset", "closed"),
+            (*case.ends, "reset", "closed"),
+            (str(case.offence), "dropped"),
             waits=True,
         )
 
@@ -308,6 +310,7 @@ BOMBS = (
             "reset",
             "closed",
         ),
+        "refused",
     ),
     Case(
         "a frame longer than allowed",
@@ -327,10 +330,14 @@ IDLERS = (
         "an upload that never ends",
         "RFC 9113, 8.1",
         HELLO + request(1, POST, end=False) + data(1, b"a begin"),
+        "refused",
     ),
     waiting("a connection without a stream", "RFC 9113, 9.1", HELLO),
     waiting(
-        "a window that is never opened", "CVE-2019-9517", HELLO + window(0) + request(1, FOLLOW)
+        "a window that is never opened",
+        "CVE-2019-9517",
+        HELLO + window(0) + request(1, FOLLOW),
+        "dropped",
     ),
     Case(
         "a reader that stops with 100 streams",

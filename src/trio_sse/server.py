@@ -60,14 +60,16 @@ class ServerStatistics:
     """Handlers and endpoints that raised."""
     dropped: int
     """Connections and streams whose client took or answered nothing in time."""
+    idle: int
+    """Connections that were ended because nothing was asked on them for too long."""
     held: int
     """How often the event loop was held for longer than `Limits.held_warning`."""
     offences: Mapping[str, int]
     """Connections that were ended because of what the client did, by what it was. On HTTP/2 an
     error code of RFC 9113, 7 in lower case, or a budget that was overdrawn (`futile_streams`,
     `control_frames`, `window_updates`, `header_fields`); on HTTP/1.x a request that was
-    `malformed`, `too_late`, `unsupported`, or whose head or body was too large
-    (`head_too_large`, `body_too_large`)."""
+    `malformed`, `too_late`, `unsupported`, whose head or body was too large
+    (`head_too_large`, `body_too_large`), or after which too much came (`sent_ahead`)."""
 
 
 class Server:
@@ -104,6 +106,7 @@ class Server:
             refused=counters.refused,
             failed=counters.failed,
             dropped=counters.dropped,
+            idle=counters.idle,
             held=counters.held,
             offences=dict(counters.offences),
         )

@@ -123,6 +123,8 @@ class Http1Connection(Endpoint):
                 wire.receive(await self.receive())
         if self._request_began:
             return Refused(408, "The request did not arrive in time.")
+        if not self.service.draining:
+            self.service.counters.idle += 1
         return None
 
     @property
@@ -217,7 +219,8 @@ class Http1Connection(Endpoint):
             return True
         self.wire.receive(data)
         if self.wire.buffered > self.service.limits.max_unread_bytes:
-            logger.debug("%s: sent too much while being answered", self.transport.peer)
+            reason = "sent too much while being answered"
+            self.service.offended(self.transport.peer, "sent_ahead", reason)
             return False
         return data != b""
 

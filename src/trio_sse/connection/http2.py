@@ -104,6 +104,8 @@ class Http2Connection(Endpoint):
         try:
             with self._reading:
                 self.left = not await self._read(self._first)
+            if self._reading.cancelled_caught and not self._draining:
+                self.service.counters.idle += 1
             self._stop_followers()
             self.stop_handlers()
             self.wire.close()

@@ -57,6 +57,7 @@ async def negotiate(
     except Broken as error:
         logger.debug("%s: %s", socket.peer, error)
         return None
+    service.counters.idle += 1
     logger.debug("%s: said nothing in time", socket.peer)
     return None
 

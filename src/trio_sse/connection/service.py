@@ -50,6 +50,8 @@ class Counters:
     """Handlers and endpoints that raised."""
     dropped: int = 0
     """Connections and streams ended because the peer took or answered nothing in time."""
+    idle: int = 0
+    """Connections ended because nothing was asked on them for too long."""
     held: int = 0
     """How often something held the event loop for too long."""
     offences: Counter[str] = field(default_factory=Counter)
