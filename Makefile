@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help test lint types format bench bench-quick bench-peers profiles \
-  report soak abuse fuzz conformance demo screenshot clean \
+  report soak soak-quick abuse fuzz conformance demo screenshot clean \
   loadtest-h1 loadtest-h2 loadtest-ui loadtest-steady loadtest-ramp loadtest-burst loadtest-storm \
   loadtest-slow loadtest-restart loadtest-idle loadtest-smoke compare compare-peers
 
@@ -101,8 +101,11 @@ profiles: $(READY) ## see with perf where the server's CPU goes while it fans ou
 report: $(READY) ## rebuild the reports of all runs from their raw data, and results/README.md
 	$(BIN)/python -m loadtests.report $(ARGS)
 
-soak: $(READY) ## ten minutes of clients that come, stall and leave; nothing may be left behind
+soak: $(READY) ## an hour of clients that come, stall and leave beside attacks: nothing may be left
 	$(BIN)/python -m loadtests.soak $(ARGS)
+
+soak-quick: $(READY) ## the same in a minute
+	$(BIN)/python -m loadtests.soak --quick $(ARGS)
 
 abuse: $(READY) ## attacks at full strength beside a canary, and the same on Hypercorn; results/, minutes
 	$(BIN)/python -m loadtests.abuse $(ARGS)

@@ -30,6 +30,9 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 GRACE_SECONDS = 5.0
 """What a child has, once its standard input has ended, before it is killed."""
 
+LINE_SECONDS = 5.0
+"""For the rest of a line that has begun."""
+
 INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM}
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -191,6 +194,14 @@ class Child(Process):
             answer = self.read(seconds)
             self._answers[answer["ticket"]] = answer
         return self._answers.pop(ticket)
+
+    def has_answered(self, ticket: int) -> bool:
+        """Say whether an order is answered by now. Raises ChildFailed if it never will be."""
+        assert self._process.stdout is not None
+        while b"\n" in self._unread or select.select([self._process.stdout], [], [], 0)[0]:
+            answer = self.read(LINE_SECONDS)
+            self._answers[answer["ticket"]] = answer
+        return ticket in self._answers
 
     def ask(self, do: str, *, within: float = 20.0, **arguments: Any) -> dict[str, Any]:
         """Have it do something and wait for the answer."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import random
 import resource
@@ -174,6 +175,8 @@ async def main(limits: Limits, padding: str) -> None:
 if __name__ == "__main__":
     # As `trio-sse serve` does, and docs/operations.md advises programs that embed the server.
     collect_rarely()
+    # With the level, so that a defect's error is told from a warning about the machine.
+    logging.basicConfig(format="%(levelname)s: %(message)s")
     settings = json.loads(sys.argv[1])
     filled = payload.quotes() if settings.pop("padding", None) == "quotes" else ""
     trio.run(main, Limits(**settings), filled)

@@ -1,8 +1,9 @@
 """A well-behaved client of a server that others attack: a process of its own.
 
-    python -m loadtests.abuse.canary PORT
+    python -m loadtests.abuse.canary PORT [--http2] [--topic a]
 
-It follows a topic over HTTP/1.1, publishes to it, and opens another stream every 50 ms. It takes
+It follows a topic over HTTP/1.1, or over HTTP/2 with a connection for each stream, publishes to
+it, and opens another stream every 50 ms. It takes
 orders as the other children do: `report` answers what it has seen since the last one, once the
 event that it publishes then has come. Where it is given the port of TLS with that, every other
 stream that it opens is over TLS, until the next report. It ends with its standard input.
@@ -10,17 +11,19 @@ stream that it opens is over TLS, until the next report. It ends with its standa
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import trio
 
 from .. import payload
+from .asking import ask_http1, ask_http2
 from .unverified import unverifying
 
 __all__ = ["main"]
@@ -36,10 +39,12 @@ Order = dict[str, Any]
 class Canary:
     """What it does, and what it has seen since the last report."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, topic: str, *, http2: bool) -> None:
         self._port = port
+        self._topic = topic
+        self._asked = ask_http2 if http2 else ask_http1
         self._tls_port: int | None = None
-        self._tls = unverifying("http/1.1")
+        self._tls = unverifying("h2" if http2 else "http/1.1")
         self._published = 0
         self._heard = 0
         self._opened: list[float] = []
@@ -51,7 +56,7 @@ class Canary:
 
     async def follow(self, task_status: trio.TaskStatus[None]) -> None:
         """Listen to all that is published."""
-        stream = await self._ask("/events?topic=a")
+        stream = await self._ask(f"/events?topic={self._topic}")
         unread = b""
         async for data in stream:
             *lines, unread = (unread + data).split(b"\n")
@@ -113,18 +118,17 @@ class Canary:
             self._faults["streams not opened in time"] += 1
         self._opened.append(trio.current_time() - began)
 
-    async def _ask(self, target: str, tls_port: int | None = None) -> trio.abc.Stream:
+    async def _ask(self, target: str, tls_port: int | None = None) -> trio.abc.ReceiveStream:
         stream: trio.abc.Stream = await trio.open_tcp_stream("127.0.0.1", tls_port or self._port)
         if tls_port is not None:
             # Whoever leaves a stream of events does so without a word.
             stream = trio.SSLStream(stream, self._tls, https_compatible=True)
-        await stream.send_all(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        return stream
+        return await self._asked(stream, target)
 
     async def _publish(self) -> None:
         async with self._publishing:
             try:
-                await self._post(payload.make("a", self._published + 1).encode())
+                await self._post(payload.make(self._topic, self._published + 1).encode())
             except (OSError, trio.BrokenResourceError, trio.TooSlowError):
                 self._faults["events not taken"] += 1
                 self._publisher = None
@@ -134,8 +138,9 @@ class Canary:
     async def _post(self, body: bytes) -> None:
         if self._publisher is None:
             self._publisher = await trio.open_tcp_stream("127.0.0.1", self._port)
-        head = f"POST /publish?topic=a HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
-        await self._publisher.send_all(head.encode() + body)
+        head = f"POST /publish?topic={self._topic} HTTP/1.1\r\nHost: a\r\n"
+        length = f"Content-Length: {len(body)}\r\n\r\n"
+        await self._publisher.send_all(f"{head}{length}".encode() + body)
         with trio.fail_after(PATIENCE):
             if not await self._publisher.receive_some():
                 raise trio.BrokenResourceError
@@ -154,12 +159,17 @@ class Canary:
 
 def _spread(seconds: Sequence[float]) -> Order:
     found = sorted(seconds) or [0.0]
-    return {"count": len(seconds), "p99": found[len(found) * 99 // 100], "worst": found[-1]}
+    return {
+        "count": len(seconds),
+        "p50": found[len(found) // 2],
+        "p99": found[len(found) * 99 // 100],
+        "worst": found[-1],
+    }
 
 
-async def main(port: int) -> None:
+async def main(port: int, topic: str, *, http2: bool) -> None:
     """Watch until standard input ends."""
-    canary = Canary(port)
+    canary = Canary(port, topic, http2=http2)
     async with trio.lowlevel.FdStream(os.dup(0)) as orders, trio.open_nursery() as nursery:
         await nursery.start(canary.follow)
         nursery.start_soon(canary.open_streams)
@@ -176,4 +186,9 @@ async def main(port: int) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, int(sys.argv[1]))
+    parser = argparse.ArgumentParser(prog="python -m loadtests.abuse.canary")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--http2", action="store_true")
+    parser.add_argument("--topic", default="a")
+    options = parser.parse_args()
+    trio.run(partial(main, options.port, options.topic, http2=options.http2))

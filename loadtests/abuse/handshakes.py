@@ -44,7 +44,9 @@ def client_hello() -> bytes:
 class _Handshake:
     """One that is under way."""
 
-    def __init__(self, port: int, hello: bytes, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, port: int, source: str, hello: bytes, context: ssl.SSLContext | None
+    ) -> None:
         self.sent = 0
         self._hello = hello
         self._received, self._said = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -52,7 +54,7 @@ class _Handshake:
         self.socket = socket.socket()
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.socket.bind((SOURCE, 0))
+        self.socket.bind((source, 0))
         self.socket.connect_ex(("127.0.0.1", port))
 
     def begin(self) -> str | None:
@@ -103,7 +105,7 @@ def offer(attack: Attack, *, finishes: bool) -> None:
         while (attack.connections < ONCE or under_way) if once else attack.goes_on:
             due = ONCE if once else round((time.monotonic() - began) * A_SECOND)
             while attack.connections < due and len(under_way) < UNANSWERED:
-                each = _Handshake(attack.tls_port, hello, context)
+                each = _Handshake(attack.tls_port, attack.source or SOURCE, hello, context)
                 attack.connections += 1
                 under_way[each.socket.fileno()] = each
                 poll.register(each.socket, select.EPOLLOUT)

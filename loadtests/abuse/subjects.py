@@ -29,8 +29,9 @@ REPORT_SECONDS = 60.0
 class Canary(Child):
     """A well-behaved client in a process of its own."""
 
-    def __init__(self, port: int, cpus: Iterable[int]) -> None:
-        argv = [sys.executable, "-m", "loadtests.abuse.canary", str(port)]
+    def __init__(self, port: int, cpus: Iterable[int], *arguments: str) -> None:
+        """`arguments` are further ones of `loadtests.abuse.canary`."""
+        argv = [sys.executable, "-m", "loadtests.abuse.canary", str(port), *arguments]
         super().__init__(argv, cpus, cwd=str(ROOT))
 
     def greet(self) -> None:
@@ -42,4 +43,8 @@ class Canary(Child):
 
         From then on it opens every other stream over TLS, if it is told at which port.
         """
-        return self.ask("report", within=REPORT_SECONDS, tls_port=tls_port)
+        return self.collect(self.ask_for_report(tls_port), REPORT_SECONDS)
+
+    def ask_for_report(self, tls_port: int | None = None) -> int:
+        """Ask for the same; return the ticket to `collect` it with, in REPORT_SECONDS."""
+        return self.order("report", tls_port=tls_port)

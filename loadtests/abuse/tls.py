@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-
-from .attack import PATIENCE, Attack, Connection
+from .attack import Attack
 from .case import Case
 from .handshakes import offer
 
@@ -14,15 +12,9 @@ __all__ = ["CASES"]
 CLIENT_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(506)
 
 
-def plain(attack: Attack) -> Connection:
-    assert attack.tls_port is not None
-    sock = socket.create_connection(("127.0.0.1", attack.tls_port), timeout=PATIENCE)
-    return attack.connected(sock)
-
-
 def says(attack: Attack, said: bytes) -> None:
     while attack.goes_on:
-        connection = plain(attack)
+        connection = attack.connect_plain()
         connection.send(said)
         connection.wait(attack.patience)
         attack.over(connection)
@@ -51,7 +43,7 @@ def clear_text(attack: Attack) -> None:
 def cut(attack: Attack) -> None:
     """Be gone in the middle of the handshake, again and again."""
     while attack.goes_on:
-        connection = plain(attack)
+        connection = attack.connect_plain()
         connection.send(CLIENT_HELLO[:200])
         attack.over(connection)
 

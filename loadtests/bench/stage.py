@@ -111,6 +111,7 @@ class Stage:
     def __init__(self, site: Site) -> None:
         self.sizes = site.sizes
         self.server_cpus = site.server_cpus
+        self.client_cpus = site.client_cpus
         self.build = site.build
         self._site = site
         self._children = contextlib.ExitStack()

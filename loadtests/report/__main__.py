@@ -2,7 +2,7 @@
 
     python -m loadtests.report [FOLDER ...]
 
-Without a folder, those of all runs under results/, of the benchmark's too. With folders outside
+Without a folder, those of all runs under results/, of benchmark and soak too. With folders outside
 of results/, the index there is left alone. Ends with 1 if a folder could not be read, and says why.
 """
 
@@ -14,11 +14,15 @@ from pathlib import Path
 
 from .. import ROOT
 from ..bench import report as bench
+from ..soak import report as soak
 from . import html, index, markdown
 from .document import report
 from .runs import Run, Unreadable, read
 
 __all__ = ["main"]
+
+REMADE = ("manifest.json", "bench.json", "soak.json")
+"""What a folder holds that pages are made from."""
 
 
 def main(argv: list[str], results: Path = ROOT / "results") -> int:
@@ -26,27 +30,32 @@ def main(argv: list[str], results: Path = ROOT / "results") -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtests.report", description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="of a run")
     folders: list[Path] = parser.parse_args(argv).folders
-    there = [*_folders(results, "manifest.json"), *_folders(results, "bench.json")]
+    there = [folder for file in REMADE for folder in _folders(results, file)]
     failed = False
     for folder in folders or there:
         try:
-            print(_remade(folder))
+            page = _remade(folder)
         except Unreadable as reason:
             print(reason, file=sys.stderr)
             failed = True
+        else:
+            if page is not None:
+                print(page)
     ours = {folder.resolve() for folder in there}
     if not folders or any(folder.resolve() in ours for folder in folders):
         print(write_index(results))
     return 1 if failed else 0
 
 
-def _remade(folder: Path) -> Path:
-    if not (folder / "bench.json").exists():
-        return write(read(folder))
-    try:
-        return bench.remake(folder)
-    except bench.UNREADABLE as wrong:
-        raise Unreadable(f"{folder / 'bench.json'} cannot be read: {wrong!r}.") from wrong
+def _remade(folder: Path) -> Path | None:
+    """Make the pages of a folder again; None if there is nothing to make them from."""
+    for file, remake in (("bench.json", bench.remake), ("soak.json", soak.remake)):
+        if (folder / file).exists():
+            try:
+                return remake(folder)
+            except bench.UNREADABLE as wrong:
+                raise Unreadable(f"{folder / file} cannot be read: {wrong!r}.") from wrong
+    return write(read(folder))
 
 
 def write(run: Run) -> Path:
@@ -78,6 +87,14 @@ def write_index(results: Path) -> Path:
             benchmarks.append(index.benchmark(folder))
         except bench.UNREADABLE as wrong:
             print(f"Not in the index: {folder / 'bench.json'}: {wrong!r}.", file=sys.stderr)
+    soaks = []
+    for folder in _folders(results, "soak.json"):
+        try:
+            soak.load(folder)
+        except bench.UNREADABLE as wrong:
+            print(f"Not in the index: {folder / 'soak.json'}: {wrong!r}.", file=sys.stderr)
+        else:
+            soaks.append(folder)
     page = results / "README.md"
     page.write_text(
         index.written(
@@ -86,7 +103,7 @@ def write_index(results: Path) -> Path:
             list(results.glob("*-profiles*")),
             _folders(results, "abuse.json"),
             _folders(results, "conformance.md"),
-            _folders(results, "soak.json"),
+            soaks,
         )
     )
     return page

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..bench.report import read
+from ..soak import report as soak
 from .findings import findings
 from .judging import outcome
 from .markdown import table, text
@@ -122,10 +123,11 @@ def written(
         lines += _linked(("run", "outcome"), rows)
     if soaks:
         rows = [
-            [f"[{_name(folder)}]({folder.name}/soak.md)", text(_soaked(folder))]
+            [f"[{_name(folder)}]({folder.name}/soak.md)", _soaked(folder)]
             for folder in sorted(soaks, key=lambda folder: folder.name, reverse=True)
         ]
-        lines += ["", "## Soaks", "", "Made by `make soak`: clients come, stall and leave.", ""]
+        lines += ["", "## Soaks", "", "Made by `make soak`: clients come and go, others attack."]
+        lines += [""]
         lines += _linked(("run", "outcome"), rows)
     if conformance:
         lines += ["", "## Conformance", "", "Made by `make conformance`.", ""]
@@ -147,9 +149,13 @@ def written(
 
 
 def _soaked(folder: Path) -> str:
-    """Say what a soak found wrong."""
+    """Say what a soak found wrong, and where its plot is; the first ones took no samples."""
+    record = soak.load(folder)
+    if record is not None:
+        plot = f" ([plot]({folder.name}/soak.svg))" if len(record.samples) > 1 else ""
+        return text(soak.told(record)) + plot
     wrong: list[str] = json.loads((folder / "soak.json").read_text())["wrong"]
-    return "; ".join(wrong) or "Nothing lost, nothing left behind."
+    return text("; ".join(wrong) or "Nothing lost, nothing left behind.")
 
 
 def _attacked(folder: Path) -> str:

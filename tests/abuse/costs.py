@@ -13,8 +13,9 @@ from itertools import count
 
 from hyperframe.frame import PingFrame
 from loadtests import proc
-from loadtests.abuse.attack import Attack, Connection
+from loadtests.abuse.attack import Attack
 from loadtests.abuse.case import Protocol
+from loadtests.abuse.connection import Connection
 from loadtests.abuse.http1 import GET
 from loadtests.abuse.http2 import HELLO, request
 
