@@ -151,10 +151,12 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_the_pages_and_the_index_are_made_from_the_record(tmp_path: Path) -> None:
     record, folder = an_hour(), tmp_path / "2026-01-15-soak-60-minutes"
     loses_events(record)
+    record.noticed = [f"3 lost after 1805 s, beside {PING}"]
     save(folder, record, verdict(record))
     assert report([], tmp_path) == 0
     text, drawn = (folder / "soak.md").read_text(), (folder / "soak.svg").read_text()
     assert "60 minutes, 9 attacks. 3 lost" in text
+    assert f"- 3 lost after 1805 s, beside {PING}" in text
     assert "| end, all gone | 10 | 12 | 0 | 0 | 134.0 |" in text
     assert "| memory | 132 MiB | 132 MiB | +0.0 % |" in text
     assert "| offence: control_frames | 700 |" in text

@@ -15,13 +15,19 @@ from ..charts.scales import whole
 from .judging import opening
 from .record import Record, Sample
 
-__all__ = ["plot"]
+__all__ = ["minutes", "plot"]
 
 PIECES = 120
 MIB = 1 << 20
 CANARY_HUES = (3, 1)
 
 Read = Callable[[Sample], float]
+
+
+def minutes(record: Record) -> str:
+    """Say how long a run was to last."""
+    number = record.seconds / 60
+    return f"{number:g} minute{'' if number == 1 else 's'}"
 
 
 def plot(record: Record) -> Curves:
@@ -62,7 +68,7 @@ def plot(record: Record) -> Curves:
 def _title(record: Record) -> str:
     before, after = record.before, record.after
     attacks = sum(tally.times for tally in record.tallies.values())
-    told = f"{record.seconds / 60:g} minutes beside {attacks:,} attacks"
+    told = f"{minutes(record)} beside {attacks:,} attacks"
     if before is None or after is None:
         return f"{told}, which did not come to their end"
     kept = "nothing" if (before.tasks, before.files) == (after.tasks, after.files) else "something"

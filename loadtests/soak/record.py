@@ -77,6 +77,8 @@ class Record:
     tallies: dict[str, Tally] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
     """What honest clients and canaries found wrong, and how often."""
+    noticed: list[str] = field(default_factory=list)
+    """When such were first seen, and beside which attacks, in sentences."""
     broken: list[str] = field(default_factory=list)
     """Processes that ended as they should not, in sentences."""
     errors: list[str] = field(default_factory=list)

@@ -12,7 +12,7 @@ from statistics import median
 from ..abuse.cases import CASES
 from .attacks import names
 from .judging import allowed, opening, trends, verdict
-from .picture import plot
+from .picture import minutes, plot
 from .record import Holdings, Record, Sample, Tally, load
 
 __all__ = ["load", "remake", "told"]
@@ -21,6 +21,7 @@ ROWS = 10
 WIDTH = 800
 MIB = 1 << 20
 MOST_ENDS = 4
+MOST_NOTICED = 20
 
 
 def remake(folder: Path) -> Path | None:
@@ -38,7 +39,7 @@ def remake(folder: Path) -> Path | None:
 def told(record: Record) -> str:
     """Say in a line how a run ended."""
     attacks = sum(tally.times for tally in record.tallies.values())
-    line = f"{record.seconds / 60:g} minutes, {attacks:,} attacks. "
+    line = f"{minutes(record)}, {attacks:,} attacks. "
     return line + ("; ".join(verdict(record)) or "Nothing lost, nothing left behind.")
 
 
@@ -55,6 +56,8 @@ def _page(record: Record) -> list[str]:
         f"{record.events:,} events for every honest client, {record.returned:,} streams that came "
         "back with their last id, each checked for loss, repetition and order.",
     ]
+    if record.noticed:
+        lines += ["", *(f"- {said}" for said in record.noticed[:MOST_NOTICED])]
     if len(record.samples) > 1:
         lines += ["", f"![{plot(record).title}](soak.svg)"]
     lines += ["", "## What the server held", "", *_held(record)]

@@ -34,8 +34,7 @@ class Sampler:
         self._crowds = crowds
         self._canaries = canaries
         self._attacks = attacks
-        self.faults: Counter[str] = Counter()
-        """What canaries found wrong."""
+        self._faults: Counter[str] = Counter()
         self._began = self._at = time.monotonic()
         self._used = self._usage()
 
@@ -48,7 +47,7 @@ class Sampler:
             report = canary.collect(orders[name], REPORT_SECONDS)
             seen[name] = {"opened": report["opened"], "delays": report["delays"]}
             for fault, count in report["faults"].items():
-                self.faults[f"{fault} (canary, {name})"] += count
+                self._faults[f"{fault} (canary, {name})"] += count
         now, used = time.monotonic(), self._usage()
         passed = now - self._at
         server, clients = (after - before for before, after in zip(self._used, used, strict=True))
@@ -61,6 +60,11 @@ class Sampler:
             self._attacks.lately(),
             seen,
         )
+
+    def take_faults(self) -> dict[str, int]:
+        """Return what the canaries have found wrong since the last call."""
+        taken, self._faults = dict(self._faults), Counter()
+        return taken
 
     def _usage(self) -> tuple[float, float]:
         canaries = sum(each.scheduled()[0] for each in self._canaries.values())

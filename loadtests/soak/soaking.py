@@ -7,9 +7,11 @@ wait for that end, and that an address may have a thousand connections.
 from __future__ import annotations
 
 import re
+import sys
 import time
 from contextlib import ExitStack
 
+from .. import ROOT
 from ..abuse.subjects import LIMITS, Canary
 from ..bench.stage import Stage
 from ..processes import ChildFailed
@@ -41,12 +43,12 @@ def soak(stage: Stage, record: Record) -> None:
     try:
         course = _Course(stage, record)
     except ChildFailed as failure:
-        record.broken.append(str(failure))
+        record.broken.append(_told(failure))
         return
     try:
         course.run()
     except ChildFailed as failure:
-        record.broken.append(str(failure))
+        record.broken.append(_told(failure))
     finally:
         course.note()
 
@@ -77,12 +79,11 @@ class _Course:
         said = self._server.said().decode(errors="replace")
         record.errors = re.findall(r"^(?:ERROR|CRITICAL): (.*)$", said, re.MULTILINE)
         try:
-            for fault, count in self._crowds.faults().items():
-                record.faults[fault] = record.faults.get(fault, 0) + count
+            record.faults |= self._crowds.faults()
             record.server = self._server.figures()["server"]
         except ChildFailed as failure:
-            if str(failure) not in record.broken:
-                record.broken.append(str(failure))
+            if _told(failure) not in record.broken:
+                record.broken.append(_told(failure))
 
     def _visited(self, seconds: float, samples: list[Sample]) -> Holdings:
         """Have everyone come and go for so long; return what is held when all have left.
@@ -100,17 +101,29 @@ class _Course:
             )
             print(f"  {seconds:.0f} s of clients that come and go, and of attacks", flush=True)
             sampler = Sampler(server, self._crowds, canaries, self._attacks)
-            try:
-                self._churn(sampler, seconds, samples)
-                self._attacks.finish()
-                samples.append(sampler.sample())
-            finally:
-                for fault, count in sampler.faults.items():
-                    self._record.faults[fault] = self._record.faults.get(fault, 0) + count
+            self._churn(sampler, seconds, samples)
+            self._attacks.finish()
+            samples.append(self._look(sampler))
         self._crowds.leave()
         self._server.wait_until_empty()
         self._server.ask("collect")
         return holdings(self._server)
+
+    def _look(self, sampler: Sampler) -> Sample:
+        """Take a sample, and note what has been found wrong since the last."""
+        sample = sampler.sample()
+        known = self._record.faults
+        found = self._crowds.faults()
+        for fault, count in sampler.take_faults().items():
+            found[fault] = known.get(fault, 0) + count
+        for fault, count in found.items():
+            if more := count - known.get(fault, 0):
+                beside = ", ".join(sample.attacks) or "no attack"
+                said = f"{more:,} {fault} after {sample.at:.0f} s, beside {beside}"
+                self._record.noticed.append(said)
+                print(f"  {said}", flush=True)
+        known |= found
+        return sample
 
     def _churn(self, sampler: Sampler, seconds: float, samples: list[Sample]) -> None:
         every = min(SAMPLE_SECONDS, seconds / FEWEST_SAMPLES)
@@ -124,8 +137,13 @@ class _Course:
             while time.monotonic() < until:
                 self._crowds.stir(self._attacks.attend)
                 if time.monotonic() >= due:
-                    samples.append(sampler.sample())
+                    samples.append(self._look(sampler))
                     due = time.monotonic() + every
             self._crowds.settle()
             if samples[first:]:
                 print(f"  minute {minute}: {progress(samples[first:])}", flush=True)
+
+
+def _told(failure: ChildFailed) -> str:
+    """Say it without the places of this machine, for it is published."""
+    return str(failure).replace(sys.executable, "python").replace(f"{ROOT}/", "")
