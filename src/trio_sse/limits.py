@@ -119,6 +119,11 @@ class Limits:
     drain_timeout: float = 10.0
     """What a graceful stop grants handlers and last writes. Kubernetes kills after 30 s."""
 
+    stop_timeout: float = 5.0
+    """What a handler has for shielded last words when its client has left, its stream has lived
+    long enough, or the server stops. One that goes on then, as Trio cannot end it, is named in the
+    log, and its stream is cut off."""
+
     reconnect_spread: float = 5.0
     """On a graceful stop each client is told to come back after a random part of this, so
     that they do not all return in one instant."""

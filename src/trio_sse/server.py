@@ -60,6 +60,8 @@ class ServerStatistics:
     """Handlers and endpoints that raised."""
     dropped: int
     """Connections and streams whose client took or answered nothing in time."""
+    overstayed: int
+    """Handlers that went on for longer than `Limits.stop_timeout` after they were told to stop."""
     idle: int
     """Connections that were ended because nothing was asked on them for too long."""
     held: int
@@ -106,6 +108,7 @@ class Server:
             refused=counters.refused,
             failed=counters.failed,
             dropped=counters.dropped,
+            overstayed=counters.overstayed,
             idle=counters.idle,
             held=counters.held,
             offences=dict(counters.offences),
@@ -185,10 +188,16 @@ class Server:
 
     async def _tick(self) -> None:
         """Let each connection do what time asks for: heartbeats, pings, timeouts."""
-        while True:
-            await trio.sleep(self._service.tick)
-            self._shortage.tick(trio.current_time())
-            await self._visit(lambda connection: connection.tick(trio.current_time()))
+        handlers = self._service.handlers
+        try:
+            while True:
+                await trio.sleep(self._service.tick)
+                self._shortage.tick(trio.current_time())
+                await self._visit(lambda connection: connection.tick(trio.current_time()))
+                handlers.look(trio.current_time())
+        finally:
+            # Until the last connection has ended: who waits for that is told what for.
+            await handlers.seen_out()
 
     async def _drain(self) -> None:
         service = self._service

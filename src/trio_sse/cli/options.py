@@ -146,6 +146,12 @@ LIMIT_OPTIONS = (
         "drain-timeout", "drain_timeout", SECONDS_OR_NONE, "What a graceful stop may take."
     ),
     LimitOption(
+        "stop-timeout",
+        "stop_timeout",
+        SECONDS,
+        "A handler that was told to stop may go on for.",
+    ),
+    LimitOption(
         "reconnect-spread",
         "reconnect_spread",
         SECONDS_OR_NONE,

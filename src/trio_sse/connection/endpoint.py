@@ -58,6 +58,8 @@ class Endpoint(ABC):
             # Each knows the other: what is over would wait for the collector of cycles.
             self.outbox.retire()
             if self._errands is not None:
+                # A handler may not end at once, and the client need not wait for it.
+                self.transport.send_eof()
                 await self._errands.finish()
 
     def start_soon(self, task: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
@@ -78,6 +80,11 @@ class Endpoint(ABC):
         self._scope.cancel()
         if self._errands is not None:
             self._errands.cancel()
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether that was done."""
+        return self._scope.cancel_called
 
     async def receive(self) -> bytes:
         """Return what the client sends; b"" when it has left in whatever way."""

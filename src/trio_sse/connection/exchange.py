@@ -94,3 +94,12 @@ class Exchange(ABC):
     @abstractmethod
     def abort(self) -> None:
         """Cut the stream off, so that the client can tell that it is not complete."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its handler was told to stop."""
+        return self.scope.cancel_called
+
+    def abandon(self) -> None:
+        """Cut the stream off though its handler goes on."""
+        self.abort()

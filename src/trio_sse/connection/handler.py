@@ -23,13 +23,18 @@ logger = logging.getLogger("trio_sse.connection")
 
 async def run_handler(exchange: Exchange, decision: Handle) -> None:
     """Run a handler to its end, however it ends; raises nothing that is the handler's fault."""
-    with exchange.scope:
-        try:
-            await _answer(exchange, decision)
-        except* StreamClosed:
-            logger.debug("%s: the stream closed under its handler", exchange.request.peer)
-        except* Exception as errors:
-            _fail(exchange, errors)
+    handlers = exchange.service.handlers
+    handlers.began(exchange, decision.handler)
+    try:
+        with exchange.scope:
+            try:
+                await _answer(exchange, decision)
+            except* StreamClosed:
+                logger.debug("%s: the stream closed under its handler", exchange.request.peer)
+            except* Exception as errors:
+                _fail(exchange, errors)
+    finally:
+        handlers.ended(exchange)
     if exchange.opened:
         exchange.end()
     elif not exchange.ended:

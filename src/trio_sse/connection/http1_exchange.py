@@ -128,6 +128,14 @@ class Http1Exchange(Exchange):
         self.ended = True
         self._connection.wire.close_after()
 
+    @property
+    def stopped(self) -> bool:
+        return self.scope.cancel_called or self._connection.is_cut_off
+
+    def abandon(self) -> None:
+        self.abort()
+        self._connection.transport.send_eof()
+
 
 class Http1Outlet(Outlet):
     """One follower on one connection."""

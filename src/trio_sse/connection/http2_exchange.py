@@ -95,6 +95,10 @@ class Http2Exchange(Exchange):
             self._connection.wire.end(self.stream_id)
             self._connection.flush()
 
+    @property
+    def stopped(self) -> bool:
+        return self.scope.cancel_called or self._connection.is_cut_off
+
     def abort(self) -> None:
         self.ended = True
         self._connection.wire.reset(self.stream_id, INTERNAL_ERROR)

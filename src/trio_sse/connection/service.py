@@ -22,6 +22,7 @@ from ..transport import Broken
 from ..wire import Refused
 from ..wire.budget import Allowance
 from .outbox import Stalled
+from .overstaying import Handlers
 
 __all__ = ["Counters", "Service"]
 
@@ -50,6 +51,8 @@ class Counters:
     """Handlers and endpoints that raised."""
     dropped: int = 0
     """Connections and streams ended because the peer took or answered nothing in time."""
+    overstayed: int = 0
+    """Handlers that were told to stop and went on."""
     idle: int = 0
     """Connections ended because nothing was asked on them for too long."""
     held: int = 0
@@ -72,10 +75,13 @@ class Service:
     """What the log takes of peers' offences; the counters take them all."""
     coding: Coding | None = field(init=False)
     """How followers that accept it are sent what they follow; None if that is off."""
+    handlers: Handlers = field(init=False)
+    """Those that run."""
 
     def __post_init__(self) -> None:
         above = self.limits.compress_above
         self.coding = None if above is None else Coding(above)
+        self.handlers = Handlers(self.limits.stop_timeout, self._overstayed)
 
     def decide(self, request: Request) -> Decision:
         """Ask the routes, unless the server is about to stop (503, with a spread-out retry).
@@ -123,6 +129,9 @@ class Service:
         logger.debug("%s: %s", peer, error)
         if isinstance(error, Stalled):
             self.counters.dropped += 1
+
+    def _overstayed(self) -> None:
+        self.counters.overstayed += 1
 
     def held(self) -> None:
         """Count that something held the event loop. May be called from any thread."""
