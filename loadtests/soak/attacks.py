@@ -19,11 +19,11 @@ from ..abuse.cases import CASES
 from ..processes import Child, ChildFailed
 from .record import Tally
 
-__all__ = ["Attacker", "Attacks", "names"]
+__all__ = ["SECONDS", "Attacker", "Attacks", "names"]
 
 SECONDS = 4.0
-WAITING_SECONDS = 8.0
-"""For attacks that only end when the server's patience does: a good while longer than that."""
+WAITING_SECONDS = 4.0
+"""On top, for attacks that only end when the server's patience does."""
 
 OVERDUE_SECONDS = 90.0
 """What an attack may take on top, for the deadlines of its last connections."""
@@ -63,13 +63,15 @@ class Attacks:
         self._order = _drawn(random.Random(seed))
         self._sources = _sources()
         self._start: Callable[[], Child] | None = None
+        self._seconds = SECONDS
         self._attacker: Child | None = None
         self._current: _Current | None = None
         self._lately: list[str] = []
 
-    def begin(self, start: Callable[[], Child]) -> None:
-        """Make attacks from now on, with what `start` starts."""
+    def begin(self, start: Callable[[], Child], seconds: float = SECONDS) -> None:
+        """Make attacks from now on, for so long each, with what `start` starts."""
         self._start = start
+        self._seconds = seconds
         self.attend()
 
     def attend(self) -> None:
@@ -96,7 +98,7 @@ class Attacks:
 
     def _next(self, start: Callable[[], Child]) -> None:
         number = next(self._order)
-        seconds = WAITING_SECONDS if CASES[number].waits else SECONDS
+        seconds = self._seconds + (WAITING_SECONDS if CASES[number].waits else 0.0)
         self._lately.append(names(CASES[number]))
         try:
             if self._attacker is None:

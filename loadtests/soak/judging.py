@@ -13,8 +13,8 @@ from .record import Record, Sample
 
 __all__ = ["GROWTH", "WARM_UP_SECONDS", "Trend", "allowed", "opening", "trends", "verdict"]
 
-WARM_UP_SECONDS = 200.0
-"""Until the crowd is as large as it gets, and memory with it."""
+WARM_UP_SECONDS = 260.0
+"""Until the crowd is as large as it gets, and every attack has been made once."""
 
 GROWTH = 1.1
 """How much memory may have grown: what Python's allocator keeps varies."""

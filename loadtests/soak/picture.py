@@ -35,6 +35,10 @@ def plot(record: Record) -> Curves:
     run = record.samples
     pieces = _cut(run)
     memory = [_line("memory", pieces, lambda s: s.holdings.resident / MIB, max, Look(0))]
+    if record.before is not None:
+        level = record.before.resident / MIB
+        ends = [(line_end, level) for line_end in (0.0, run[-1].at / 60)]
+        memory.append(Line("after warm-up", ends, Look(0, faint=True)))
     held = [
         _line("tasks", pieces, lambda s: s.holdings.tasks, max, Look(2)),
         _line("connections", pieces, lambda s: s.holdings.connections, max, Look(0)),
@@ -58,7 +62,8 @@ def plot(record: Record) -> Curves:
         _title(record),
         "Clients come, stall and leave all the time, beside one attack after the other. Of each "
         f"{_seconds(pieces)} s: the most memory, tasks and connections in any sample, and the "
-        "median of what the samples say that a canary waited.",
+        "median of what the samples say that a canary waited. The dotted line beside memory is "
+        "what it was after the warm-up, when all had left.",
         Linear(run[-1].at / 60, digits),
         "minutes since the warm-up was over",
         panels,
@@ -66,12 +71,12 @@ def plot(record: Record) -> Curves:
 
 
 def _title(record: Record) -> str:
-    before, after = record.before, record.after
+    start, before, after = record.start, record.before, record.after
     attacks = sum(tally.times for tally in record.tallies.values())
     told = f"{minutes(record)} beside {attacks:,} attacks"
-    if before is None or after is None:
+    if start is None or before is None or after is None:
         return f"{told}, which did not come to their end"
-    kept = "nothing" if (before.tasks, before.files) == (after.tasks, after.files) else "something"
+    kept = "nothing" if (start.tasks, start.files) == (after.tasks, after.files) else "something"
     return (
         f"{told}: memory was {before.resident / MIB:.0f} MiB after the warm-up and "
         f"{after.resident / MIB:.0f} MiB at the end, and {kept} was left behind"

@@ -15,7 +15,7 @@ from .. import ROOT
 from ..abuse.subjects import LIMITS, Canary
 from ..bench.stage import Stage
 from ..processes import ChildFailed
-from .attacks import Attacker, Attacks
+from .attacks import SECONDS, Attacker, Attacks
 from .crowds import Crowds
 from .record import Holdings, Record, Sample
 from .sampling import Sampler, holdings, progress
@@ -30,6 +30,9 @@ SETTINGS = {
     for name, value in LIMITS.items()
 } | {"max_connections_per_address": 1_000}
 """A swarm has an address, as has an attack."""
+
+WARMING_SECONDS = 2.0
+"""For an attack of the warm-up, in which there is to be time for all."""
 
 SAMPLE_SECONDS = 5.0
 FEWEST_SAMPLES = 20
@@ -68,9 +71,9 @@ class _Course:
         """Warm up, and go on for as long as the record says. Raises ChildFailed."""
         self._crowds.fill_log()
         record = self._record
-        record.before = self._visited(record.warm_up, record.warming)
+        record.before = self._visited(record.warm_up, record.warming, WARMING_SECONDS)
         print(f"  after the warm-up, when all had left: {record.before}", flush=True)
-        record.after = self._visited(record.seconds, record.samples)
+        record.after = self._visited(record.seconds, record.samples, SECONDS)
 
     def note(self) -> None:
         """Add what only the end shows to the record: faults, errors, the server's statistics."""
@@ -85,10 +88,10 @@ class _Course:
             if _told(failure) not in record.broken:
                 record.broken.append(_told(failure))
 
-    def _visited(self, seconds: float, samples: list[Sample]) -> Holdings:
+    def _visited(self, seconds: float, samples: list[Sample], attacked: float) -> Holdings:
         """Have everyone come and go for so long; return what is held when all have left.
 
-        Adds what is seen meanwhile to `samples`.
+        Adds what is seen meanwhile to `samples`. Each attack goes on for `attacked` seconds.
         """
         with ExitStack() as visitors:
             server, cpus = self._server, self._stage.client_cpus
@@ -97,7 +100,8 @@ class _Course:
                 for name, arguments in CANARIES.items()
             }
             self._attacks.begin(
-                lambda: visitors.enter_context(Attacker(server.port, server.tls_port, cpus))
+                lambda: visitors.enter_context(Attacker(server.port, server.tls_port, cpus)),
+                attacked,
             )
             print(f"  {seconds:.0f} s of clients that come and go, and of attacks", flush=True)
             sampler = Sampler(server, self._crowds, canaries, self._attacks)
