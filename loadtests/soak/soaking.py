@@ -52,8 +52,7 @@ def soak(stage: Stage, record: Record) -> None:
         course.run()
     except ChildFailed as failure:
         record.broken.append(_told(failure))
-    finally:
-        course.note()
+    course.note()
 
 
 class _Course:
