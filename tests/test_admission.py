@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trio_sse.admission import MOST_AT_A_TIME, Admission
+from trio_sse.admission import MOST_AT_A_TIME, SOURCES, TURNED_AWAY_PER_SECOND, Admission
 from trio_sse.event import Decoder
 from trio_sse.limits import Limits
 from trio_sse.message import Peer
@@ -39,7 +39,7 @@ def peers(*hosts: str) -> list[Peer]:
 )
 def test_addresses_of_one_network_share_a_limit(hosts: list[str], admitted: list[bool]) -> None:
     admission = Admission(Limits(max_connections_per_network=2))
-    assert [admission.admit(peer) for peer in peers(*hosts)] == admitted
+    assert [admission.admit(peer, 0) for peer in peers(*hosts)] == admitted
     assert admission.open == admitted.count(True)
     assert admission.turned_away == admitted.count(False)
 
@@ -47,10 +47,10 @@ def test_addresses_of_one_network_share_a_limit(hosts: list[str], admitted: list
 def test_who_leaves_makes_room_and_is_forgotten() -> None:
     admission = Admission(Limits(max_connections_per_address=1))
     first, second = peers("192.0.2.1", "192.0.2.1")
-    assert admission.admit(first)
-    assert not admission.admit(second)
+    assert admission.admit(first, 0)
+    assert not admission.admit(second, 0)
     admission.leave(first)
-    assert admission.admit(second)
+    assert admission.admit(second, 0)
     admission.leave(second)
     assert admission.open == 0
     assert not admission._by_host
@@ -59,7 +59,44 @@ def test_who_leaves_makes_room_and_is_forgotten() -> None:
 
 def test_in_all_there_is_a_limit_as_well() -> None:
     admission = Admission(Limits(max_connections=1))
-    assert [admission.admit(peer) for peer in peers("192.0.2.1", "198.51.100.1")] == [True, False]
+    assert [admission.admit(peer, 0) for peer in peers("192.0.2.1", "198.51.100.1")] == [
+        True,
+        False,
+    ]
+
+
+def come_and_go(admission: Admission, host: str, times: int, now: float) -> int:
+    """How many of so many are let in, one after the other."""
+    let_in = 0
+    for peer in peers(*times * [host]):
+        if admission.admit(peer, now):
+            let_in += 1
+            admission.leave(peer)
+    return let_in
+
+
+def test_who_comes_too_often_is_let_in_again_after_a_while() -> None:
+    admission = Admission(Limits(max_connects_per_second=2))
+    # Ten seconds' worth, and once more as nobody had asked for the time before.
+    assert come_and_go(admission, "192.0.2.1", 100, now=50.0) == 40
+    assert come_and_go(admission, "192.0.2.2", 1, now=50.0) == 1
+    assert come_and_go(admission, "192.0.2.1", 100, now=53.0) == 6
+    assert admission.turned_away == 60 + 94
+    assert admission.open == 0
+
+
+def test_a_customer_s_addresses_share_how_often_they_may_come() -> None:
+    admission = Admission(Limits(max_connects_per_second=1))
+    let_in = [come_and_go(admission, f"2001:db8::{n:x}", 1, now=0.0) for n in range(100)]
+    assert sum(let_in) == 20
+    assert come_and_go(admission, "2001:db8:0:1::1", 1, now=0.0) == 1
+
+
+def test_how_often_they_come_is_not_known_of_any_number_of_addresses() -> None:
+    admission = Admission(Limits(max_connects_per_second=1))
+    for n in range(SOURCES + 1):
+        come_and_go(admission, f"10.1.{n >> 8}.{n & 255}", 1, now=0.0)
+    assert len(admission._rates) == SOURCES
 
 
 async def turned_away(limits: Limits, said: bytes, *, delay: float = 2.0) -> str:
@@ -147,3 +184,17 @@ async def test_in_a_storm_there_is_no_time_for_words(autojump_clock: MockClock) 
         assert ours.fileno() != -1
     for _, their in [*pairs, (ours, theirs)]:
         their.close()
+
+
+async def test_in_a_long_storm_only_some_a_second_are_told(autojump_clock: MockClock) -> None:
+    admission = Admission(Limits())
+    told = 0
+    async with trio.open_nursery() as nursery:
+        for _ in range(30 * TURNED_AWAY_PER_SECOND):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                admission.turn_away(ours, 1.0, nursery)
+                told += ours.fileno() != -1
+            while ours.fileno() != -1:
+                await trio.lowlevel.checkpoint()
+    assert told == 20 * TURNED_AWAY_PER_SECOND

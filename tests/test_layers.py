@@ -26,6 +26,7 @@ LAYERS = [
     {"hub"},
     {"log"},
     {"wire", "transport", "tls", "listening", "shortage", "admission", "watchdog", "client"},
+    {"fair_queue"},
     {"event", "message", "limits", "coding"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import re
@@ -15,12 +16,13 @@ import trio
 from support.logs import Log, complaints
 from support.visitor import become, running, secure, site, tls_pair, visit
 from test_listening import NEEDS_IPV6
+from trio_sse import listening
 from trio_sse import server as server_module
 from trio_sse.connection.http1 import Http1Connection
 from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
-from trio_sse.listening import Bind, BindError, Listener
-from trio_sse.message import Peer, Response
+from trio_sse.listening import ACCEPT_MOST, Bind, BindError, Listener
+from trio_sse.message import Peer, Request, Response
 from trio_sse.routes import Follow, Routes
 from trio_sse.server import Server, serve
 
@@ -76,6 +78,50 @@ async def test_many_who_come_at_once_all_get_in() -> None:
         assert server.statistics().connections == 200
         for visitor in answered:
             await visitor.leave()
+
+
+def come_at_once(server: Server, *sources: str) -> list[socket.socket]:
+    """Connect and ask before the server can look."""
+    address = server.addresses[0].host, server.addresses[0].port
+    crowd = [socket.create_connection(address, source_address=(each, 0)) for each in sources]
+    for each in crowd:
+        each.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return crowd
+
+
+async def test_a_crowd_of_one_address_does_not_go_before_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "ACCEPT_SECONDS", 60)
+    came = []
+    routes = Routes()
+
+    @routes.get("/")
+    def answer(request: Request) -> Response:
+        came.append(request.peer.host)
+        return Response(204)
+
+    async with running(routes) as server:
+        crowd = come_at_once(server, *100 * ["127.0.0.2"], "127.0.0.3")
+        await become(lambda: len(came) == 101)
+        for each in crowd:
+            each.close()
+    # In the first batch, in which the order is any.
+    assert came.index("127.0.0.3") < ACCEPT_MOST // 4
+
+
+async def test_who_waits_in_line_when_the_server_stops_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "ACCEPT_SECONDS", 60)
+    monkeypatch.setattr(listening, "ACCEPT_MOST", 4)
+    async with running() as server:
+        crowd = come_at_once(server, *50 * ["127.0.0.2"])
+        await become(lambda: server.statistics().accepted == 50)
+    for each in crowd:
+        with each, contextlib.suppress(ConnectionResetError):
+            while each.recv(1000):
+                pass
 
 
 @pytest.mark.parametrize("since", [None, "earliest"], ids=["live", "caught up"])

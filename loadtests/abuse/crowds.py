@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from collections import deque
 
 from .attack import Attack
 from .case import Case
+from .handshakes import RESET, SOURCE
 from .http1 import FOLLOW
 
 __all__ = ["CASES", "SOURCE"]
-
-SOURCE = "127.0.0.2"
-"""Where they come from: not the address that the canary has."""
 
 CROWD = 3_000
 SMALL_CROWD = 300
@@ -40,6 +40,25 @@ def storm(attack: Attack) -> None:
             attack.over(connection)
 
 
+def flood(attack: Attack) -> None:
+    """Connect without end, as fast as this process can; a few hundred are open at a time."""
+    crowd: deque[socket.socket] = deque()
+    while attack.goes_on:
+        for _ in range(SMALL_CROWD):
+            sock = socket.socket()
+            sock.setblocking(False)
+            # No port is left behind in TIME_WAIT, or there would be none soon.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            sock.bind((SOURCE, 0))
+            sock.connect_ex(("127.0.0.1", attack.port))
+            attack.connections += 1
+            crowd.append(sock)
+            if len(crowd) > SMALL_CROWD:
+                crowd.popleft().close()
+    while crowd:
+        crowd.popleft().close()
+
+
 CASES = (
     Case(
         "a crowd that says nothing",
@@ -50,6 +69,7 @@ CASES = (
         protocol="HTTP/1.1",
         waits=True,
     ),
+    Case("connections without end", "connection flood", flood, (), protocol="HTTP/1.1"),
     Case(
         "streams opened and left",
         "reconnect storm",

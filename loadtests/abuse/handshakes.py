@@ -17,7 +17,7 @@ import time
 from .attack import Attack
 from .unverified import unverifying
 
-__all__ = ["SOURCE", "offer"]
+__all__ = ["RESET", "SOURCE", "offer"]
 
 SOURCE = "127.0.0.2"
 """Where they come from: not the address that the canary has."""

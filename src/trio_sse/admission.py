@@ -1,6 +1,7 @@
 """Who is let in: the limits on connections, and what those hear who come when there is no room.
 
-Counts connections in all, per address and per network, and turns away who is one too many.
+Counts connections in all, per address and per network, and how fast they come, and turns away
+who is one too many.
 That is done politely, with a 503 that says when to come back, as long as only a few are being
 turned away: in a storm there is no time for it. An `EventSource` takes a 503 for the last
 word and never comes back by itself (WHATWG, 9.2.3), so a server may answer those with a stream
@@ -15,13 +16,15 @@ import contextlib
 import ipaddress
 import re
 import socket
-from collections import Counter
+from collections import Counter, OrderedDict
 from functools import lru_cache
 
 import trio
 
+from .fair_queue import source_of
 from .limits import Limits
 from .message import Peer
+from .wire.budget import Allowance
 
 __all__ = ["Admission"]
 
@@ -29,10 +32,16 @@ MOST_AT_A_TIME = 32
 """Sockets of those who are being turned away; beyond, they are just closed. Half of the files
 that a process has to spare when all its connections are open (`cli.process`)."""
 
+TURNED_AWAY_PER_SECOND = 100
+"""Those who are told so. It costs as much as a request, and in a flood the next is always there."""
+
 WORDS_SECONDS = 1.0
 """How long one of them may take to say what it wants and to hear the answer."""
 
 HEAD_BYTES = 8 * 1024
+
+SOURCES = 10_000
+"""Addresses whose rate is known; those are forgotten that have not come for longest."""
 
 TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 27\r\n"
@@ -58,13 +67,15 @@ class Admission:
         self._limits = limits
         self._by_host: Counter[str] = Counter()
         self._by_network: Counter[str] = Counter()
+        self._rates: OrderedDict[str, Allowance] = OrderedDict()
         self._turning_away = 0
+        self._words = Allowance(TURNED_AWAY_PER_SECOND)
         self.open = 0
         """Connections that are in."""
         self.turned_away = 0
         """Connections, ever, for which there was no room."""
 
-    def admit(self, peer: Peer) -> bool:
+    def admit(self, peer: Peer, now: float) -> bool:
         """Count a connection; False, and nothing is counted, if it is one too many."""
         limits = self._limits
         network = _network(peer.host)
@@ -72,6 +83,7 @@ class Admission:
             self.open >= limits.max_connections
             or self._by_host[peer.host] >= limits.max_connections_per_address
             or self._by_network[network] >= limits.max_connections_per_network
+            or self._is_too_fast(peer, now)
         ):
             self.turned_away += 1
             return False
@@ -88,13 +100,26 @@ class Admission:
             if not counter[key]:
                 del counter[key]
 
+    def _is_too_fast(self, peer: Peer, now: float) -> bool:
+        rate = self._limits.max_connects_per_second
+        if rate is None:
+            return False
+        source = source_of(peer.host)
+        allowance = self._rates.get(source)
+        if allowance is None:
+            if len(self._rates) >= SOURCES:
+                self._rates.popitem(last=False)
+            allowance = self._rates[source] = Allowance(rate)
+        self._rates.move_to_end(source)
+        return not allowance.spend(1, now)
+
     def turn_away(self, sock: socket.socket, delay: float, nursery: trio.Nursery) -> None:
         """Have a task say, in clear text, to come back in `delay` seconds, and close the socket.
 
         If there is no time for that, it is closed at once.
         """
         # Counted here and not in the task: a hundred may come in one turn of the event loop.
-        if self._turning_away < MOST_AT_A_TIME:
+        if self._turning_away < MOST_AT_A_TIME and self._words.spend(1, trio.current_time()):
             self._turning_away += 1
             nursery.start_soon(self._say_so, sock, delay)
         else:

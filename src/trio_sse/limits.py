@@ -36,6 +36,12 @@ class Limits:
     """Connections from one /24 of IPv4 or /64 of IPv6, which is the least that one customer of a
     provider has (RFC 6177). As many as in all by default, for the same reason."""
 
+    max_connects_per_second: int | None = None
+    """Connections that may come from one address, or one /64 of IPv6, in a second. Ten seconds'
+    worth may come at once. Off by default: a crowd behind a proxy or a NAT that comes back is
+    thousands a second from one address, and does not go before others anyhow, who are let in
+    in turn with it. Where browsers connect directly, 100 saves the work of a flood."""
+
     max_streams_per_connection: int = 256
     """SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113, 6.5.2). RFC 9113 advises at least 100; nginx
     uses 128, Go 250."""

@@ -7,6 +7,7 @@ what is said on a connection is `connection`'s business.
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ import trio
 
 from .admission import Admission
 from .connection import Connection, Counters, Service, negotiate
+from .fair_queue import FairQueue, source_of
 from .limits import Limits
 from .listening import Address, Batch, Bind, Listener, listen
 from .message import Peer
@@ -37,6 +39,9 @@ SLICE_SECONDS = 0.002
 OUT_OF_FILES_PAUSE = 0.1
 """Seconds to wait when the process may open no more files: some will be closed."""
 
+ACCEPT_SECONDS = 0.005
+"""How long a turn of the event loop may accept, and close who is one too many: some hundreds."""
+
 LAST_WORDS_SECONDS = 1.0
 """What handlers stopped at the end of a drain, and their last bytes, are granted."""
 
@@ -52,7 +57,7 @@ class ServerStatistics:
     accepted: int
     """Connections since the start."""
     turned_away: int
-    """Connections over a limit."""
+    """Connections over a limit, in number or in how fast they came."""
     requests: int
     refused: int
     """Requests that were malformed, too large or too late."""
@@ -130,35 +135,58 @@ class Server:
     # -- accepting --------------------------------------------------------------------
 
     async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
+        """Let in whoever comes.
+
+        Who is accepted waits in a line, fairly by address. The kernel's queue cannot be served
+        like that, so it is emptied first: one address alone may fill it.
+        """
+        line: FairQueue[tuple[socket.socket, Peer]] = FairQueue()
         try:
             batch = Batch()
             while True:
-                await trio.lowlevel.wait_readable(listener.sock)
+                if line:
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await trio.lowlevel.wait_readable(listener.sock)
                 most = batch.begin(time.perf_counter())
-                batch.are_there_more = await self._accept_batch(listener, nursery, most)
+                is_short = self._line_up(listener, line, nursery)
+                for _ in range(min(most, len(line))):
+                    sock, peer = line.take()
+                    nursery.start_soon(self._connect, SocketTransport(sock, peer), listener.tls)
+                batch.are_there_more = bool(line)
+                if is_short and not line:
+                    await trio.sleep(OUT_OF_FILES_PAUSE)
         finally:
             listener.close()
+            while line:
+                sock, peer = line.take()
+                sock.close()
+                self._admission.leave(peer)
 
-    async def _accept_batch(self, listener: Listener, nursery: trio.Nursery, most: int) -> bool:
-        """Accept connections; True if there may be more than the `most` allowed."""
-        for _ in range(most):
+    def _line_up(
+        self,
+        listener: Listener,
+        line: FairQueue[tuple[socket.socket, Peer]],
+        nursery: trio.Nursery,
+    ) -> bool:
+        """Accept who waits, and turn away who is one too many; True if there are no files left."""
+        end = time.perf_counter() + ACCEPT_SECONDS
+        while time.perf_counter() < end:
             try:
                 sock, peer = listener.accept()
             except BlockingIOError:
                 return False
             except OSError as error:
-                if self._shortage.met(error, trio.current_time()):
-                    await trio.sleep(OUT_OF_FILES_PAUSE)
                 # Else the client was gone before it was accepted (accept(2), "Error handling").
-                return False
+                return self._shortage.met(error, trio.current_time())
             self._service.counters.connections += 1
-            if self._admission.admit(peer):
-                nursery.start_soon(self._connect, SocketTransport(sock, peer), listener.tls)
+            if self._admission.admit(peer, trio.current_time()):
+                line.put(source_of(peer.host), (sock, peer))
             elif listener.tls is None:
                 self._admission.turn_away(sock, self._service.reconnect_delay(), nursery)
             else:
                 sock.close()  # a handshake would cost more than we have
-        return True
+        return False
 
     # -- connections ------------------------------------------------------------------
 

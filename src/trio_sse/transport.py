@@ -150,22 +150,27 @@ class TlsTransport:
         self.peer = plain.peer
         self._wants_write = False
 
-    async def handshake(self) -> str | None:
-        """Finish the handshake and return the protocol agreed on by ALPN, or None.
+    def handshake(self) -> bool:
+        """Go on with the handshake as far as it goes; False if `wait_readable` must be next.
 
-        Waits for the peer, so the caller sets a deadline. Raises Broken.
+        Never waits, but takes up to half a millisecond. Raises Broken.
         """
-        while True:
-            try:
-                self._socket.do_handshake()
-            except ssl.SSLWantReadError:
-                await trio.lowlevel.wait_readable(self._socket)
-            except ssl.SSLWantWriteError:
-                await trio.lowlevel.wait_writable(self._socket)
-            except OSError as error:
-                raise Broken(f"TLS handshake failed: {_why(error)}") from None
-            else:
-                return self._socket.selected_alpn_protocol()
+        self._wants_write = False
+        try:
+            self._socket.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLWantWriteError:
+            self._wants_write = True
+            return False
+        except OSError as error:
+            raise Broken(f"TLS handshake failed: {_why(error)}") from None
+        return True
+
+    @property
+    def protocol(self) -> str | None:
+        """The one that was agreed on by ALPN, if any."""
+        return self._socket.selected_alpn_protocol()
 
     def send(self, data: bytes | memoryview) -> int:
         try:

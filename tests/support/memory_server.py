@@ -83,7 +83,7 @@ class MemoryServer(Server):
     async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
         async for transport in self._arrivals:
             self.service.counters.connections += 1
-            if self._admission.admit(transport.peer):
+            if self._admission.admit(transport.peer, trio.current_time()):
                 nursery.start_soon(self._connect, cast(SocketTransport, transport), None)
             else:
                 transport.close()

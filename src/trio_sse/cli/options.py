@@ -64,9 +64,11 @@ SIZE = Size()
 COUNT = click.IntRange(min=1)
 SECONDS = click.FloatRange(min=0, min_open=True)
 SECONDS_OR_NONE = click.FloatRange(min=0)
+COUNT_OR_OFF = OrOff(COUNT)
 SIZE_OR_OFF = OrOff(SIZE)
 SECONDS_OR_OFF = OrOff(SECONDS)
 SECONDS_NONE_OR_OFF = OrOff(SECONDS_OR_NONE)
+METAVARS = {SIZE: "SIZE", SIZE_OR_OFF: "SIZE", COUNT: "N", COUNT_OR_OFF: "N"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,12 @@ LIMIT_OPTIONS = (
         "max_connections_per_network",
         COUNT,
         "Connections from one /24, or /64 of IPv6.",
+    ),
+    LimitOption(
+        "max-connects",
+        "max_connects_per_second",
+        COUNT_OR_OFF,
+        "Connections a second from one address; off if unset.",
     ),
     LimitOption(
         "max-streams", "max_streams_per_connection", COUNT, "Streams on an HTTP/2 connection."
@@ -180,7 +188,7 @@ def limit_options(command: Command) -> Command:
             type=option.type,
             default=default,
             show_default=default is not None,
-            metavar={SIZE: "SIZE", SIZE_OR_OFF: "SIZE", COUNT: "N"}.get(option.type, "SECONDS"),
+            metavar=METAVARS.get(option.type, "SECONDS"),
             help=option.help,
         )(command)
     return command

@@ -21,6 +21,7 @@ from ..routes import Decision, Follow, Routes
 from ..transport import Broken
 from ..wire import Refused
 from ..wire.budget import Allowance
+from .handshakes import Handshakes
 from .outbox import Stalled
 from .overstaying import Handlers
 
@@ -73,6 +74,8 @@ class Service:
     """Injected, so that tests can say what jitter is."""
     lines: Allowance = field(default_factory=lambda: Allowance(OFFENCE_LINES_PER_SECOND))
     """What the log takes of peers' offences; the counters take them all."""
+    handshakes: Handshakes = field(default_factory=Handshakes)
+    """Those of TLS that are under way."""
     coding: Coding | None = field(init=False)
     """How followers that accept it are sent what they follow; None if that is off."""
     handlers: Handlers = field(init=False)
