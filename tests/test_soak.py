@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
 from loadtests.processes import Child
 from loadtests.report.__main__ import main as report
-from loadtests.soak.attacks import Attacks
+from loadtests.soak.attacks import Attacks, Pace
 from loadtests.soak.judging import trends, verdict
 from loadtests.soak.record import Holdings, Record, Sample, Tally, load, save
 from loadtests.soak.report import remake
@@ -194,9 +194,9 @@ def test_an_attackers_process_that_dies_is_a_fault_and_another_one_goes_on() -> 
     programs = iter((f"{ready} sys.exit('it is broken')", f"{ready} {answers}"))
     broken: list[str] = []
     tallies: dict[str, Tally] = {}
-    attacks = Attacks(tallies, broken)
+    attacks = Attacks(broken)
     with ExitStack() as children:
-        attacks.begin(lambda: children.enter_context(Told(next(programs))))
+        attacks.begin(lambda: children.enter_context(Told(next(programs))), Pace(1, 1), tallies)
         for _ in until(lambda: bool(tallies)):
             attacks.attend()
     (said,) = broken

@@ -19,11 +19,7 @@ from ..abuse.cases import CASES
 from ..processes import Child, ChildFailed
 from .record import Tally
 
-__all__ = ["SECONDS", "Attacker", "Attacks", "names"]
-
-SECONDS = 4.0
-WAITING_SECONDS = 4.0
-"""On top, for attacks that only end when the server's patience does."""
+__all__ = ["Attacker", "Attacks", "Pace", "names"]
 
 OVERDUE_SECONDS = 90.0
 """What an attack may take on top, for the deadlines of its last connections."""
@@ -44,6 +40,15 @@ class Attacker(Child):
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How many seconds each attack goes on."""
+
+    seconds: float
+    waiting: float
+    """For attacks that only end when the server's patience does."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Current:
     """The attack that is being made."""
 
@@ -56,22 +61,23 @@ class _Current:
 class Attacks:
     """Has one made after the other, and counts what came of them."""
 
-    def __init__(self, tallies: dict[str, Tally], broken: list[str], seed: int = 1) -> None:
-        """Adds to `tallies` by name, and to `broken` a sentence for what ended as it should not."""
-        self.tallies = tallies
+    def __init__(self, broken: list[str], seed: int = 1) -> None:
+        """Adds to `broken` a sentence for what ended as it should not."""
         self._broken = broken
+        self._tallies: dict[str, Tally] = {}
         self._order = _drawn(random.Random(seed))
         self._sources = _sources()
         self._start: Callable[[], Child] | None = None
-        self._seconds = SECONDS
+        self._pace = Pace(0.0, 0.0)
         self._attacker: Child | None = None
         self._current: _Current | None = None
         self._lately: list[str] = []
 
-    def begin(self, start: Callable[[], Child], seconds: float = SECONDS) -> None:
-        """Make attacks from now on, for so long each, with what `start` starts."""
+    def begin(self, start: Callable[[], Child], pace: Pace, tallies: dict[str, Tally]) -> None:
+        """Make attacks from now on, with what `start` starts; adds to `tallies` by name."""
         self._start = start
-        self._seconds = seconds
+        self._pace = pace
+        self._tallies = tallies
         self.attend()
 
     def attend(self) -> None:
@@ -98,7 +104,7 @@ class Attacks:
 
     def _next(self, start: Callable[[], Child]) -> None:
         number = next(self._order)
-        seconds = self._seconds + (WAITING_SECONDS if CASES[number].waits else 0.0)
+        seconds = self._pace.waiting if CASES[number].waits else self._pace.seconds
         self._lately.append(names(CASES[number]))
         try:
             if self._attacker is None:
@@ -128,7 +134,7 @@ class Attacks:
     def _count(self, current: _Current, attacker: Child) -> None:
         answer = attacker.collect(current.ticket, 0)
         name = names(CASES[current.number])
-        tally = self.tallies.setdefault(name, Tally(name))
+        tally = self._tallies.setdefault(name, Tally(name))
         tally.times += 1
         tally.connections += answer["connections"]
         tally.sent += answer["sent"]

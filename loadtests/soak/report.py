@@ -142,7 +142,7 @@ def _slowest(record: Record) -> list[str]:
 def _counted(record: Record) -> list[str]:
     server = record.server
     offences = server.get("offences", {})
-    lines = _head(("what", "how often"))
+    lines = ["Since its start, the warm-up included.", "", *_head(("what", "how often"))]
     lines += [
         f"| {name.replace('_', ' ')} | {value:,} |"
         for name, value in server.items()

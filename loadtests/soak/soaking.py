@@ -15,9 +15,9 @@ from .. import ROOT
 from ..abuse.subjects import LIMITS, Canary
 from ..bench.stage import Stage
 from ..processes import ChildFailed
-from .attacks import SECONDS, Attacker, Attacks
+from .attacks import Attacker, Attacks, Pace
 from .crowds import Crowds
-from .record import Holdings, Record, Sample
+from .record import Holdings, Record, Sample, Tally
 from .sampling import Sampler, holdings, progress
 
 __all__ = ["soak"]
@@ -31,8 +31,11 @@ SETTINGS = {
 } | {"max_connections_per_address": 1_000}
 """A swarm has an address, as has an attack."""
 
-WARMING_SECONDS = 2.0
-"""For an attack of the warm-up, in which there is to be time for all."""
+WARMING = Pace(seconds=2.0, waiting=6.0)
+"""In the warm-up there is to be time for every attack."""
+
+PACE = Pace(seconds=4.0, waiting=12.0)
+"""Who is sent a PING and doesn't answer is dropped after twice the server's patience and some."""
 
 SAMPLE_SECONDS = 5.0
 FEWEST_SAMPLES = 20
@@ -64,15 +67,15 @@ class _Course:
         self._server = stage.trio_sse(**SETTINGS)
         record.start = holdings(self._server)
         self._crowds = Crowds(stage, self._server)
-        self._attacks = Attacks(record.tallies, record.broken)
+        self._attacks = Attacks(record.broken)
 
     def run(self) -> None:
         """Warm up, and go on for as long as the record says. Raises ChildFailed."""
         self._crowds.fill_log()
         record = self._record
-        record.before = self._visited(record.warm_up, record.warming, WARMING_SECONDS)
+        record.before = self._visited(record.warm_up, record.warming, WARMING, {})
         print(f"  after the warm-up, when all had left: {record.before}", flush=True)
-        record.after = self._visited(record.seconds, record.samples, SECONDS)
+        record.after = self._visited(record.seconds, record.samples, PACE, record.tallies)
 
     def note(self) -> None:
         """Add what only the end shows to the record: faults, errors, the server's statistics."""
@@ -87,10 +90,12 @@ class _Course:
             if _told(failure) not in record.broken:
                 record.broken.append(_told(failure))
 
-    def _visited(self, seconds: float, samples: list[Sample], attacked: float) -> Holdings:
+    def _visited(
+        self, seconds: float, samples: list[Sample], pace: Pace, tallies: dict[str, Tally]
+    ) -> Holdings:
         """Have everyone come and go for so long; return what is held when all have left.
 
-        Adds what is seen meanwhile to `samples`. Each attack goes on for `attacked` seconds.
+        Adds what is seen meanwhile to `samples`, and what came of attacks to `tallies`.
         """
         with ExitStack() as visitors:
             server, cpus = self._server, self._stage.client_cpus
@@ -100,7 +105,8 @@ class _Course:
             }
             self._attacks.begin(
                 lambda: visitors.enter_context(Attacker(server.port, server.tls_port, cpus)),
-                attacked,
+                pace,
+                tallies,
             )
             print(f"  {seconds:.0f} s of clients that come and go, and of attacks", flush=True)
             sampler = Sampler(server, self._crowds, canaries, self._attacks)
