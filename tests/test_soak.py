@@ -38,7 +38,7 @@ def an_hour() -> Record:
     """A run that found nothing wrong."""
     return Record(
         seconds=3_600,
-        warm_up=260,
+        warm_up=300,
         start=replace(ALONE, resident=43 * MIB),
         before=ALONE,
         after=replace(ALONE, resident=134 * MIB),

@@ -13,8 +13,9 @@ from .record import Record, Sample
 
 __all__ = ["GROWTH", "WARM_UP_SECONDS", "Trend", "allowed", "opening", "trends", "verdict"]
 
-WARM_UP_SECONDS = 260.0
-"""Until the crowd is as large as it gets, and every attack has been made once."""
+WARM_UP_SECONDS = 300.0
+"""Until the crowd is as large as it gets, every attack has been made once, and the events that
+the log was filled with have all been replaced."""
 
 GROWTH = 1.1
 """How much memory may have grown: what Python's allocator keeps varies."""

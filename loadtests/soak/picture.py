@@ -15,7 +15,7 @@ from ..charts.scales import whole
 from .judging import opening
 from .record import Record, Sample
 
-__all__ = ["minutes", "plot"]
+__all__ = ["extent", "plot"]
 
 PIECES = 120
 MIB = 1 << 20
@@ -24,10 +24,14 @@ CANARY_HUES = (3, 1)
 Read = Callable[[Sample], float]
 
 
-def minutes(record: Record) -> str:
-    """Say how long a run was to last."""
-    number = record.seconds / 60
-    return f"{number:g} minute{'' if number == 1 else 's'}"
+def extent(record: Record) -> tuple[str, str]:
+    """Say how long a run was to last, and how many attacks were made."""
+    attacks = sum(tally.times for tally in record.tallies.values())
+    return _counted(record.seconds / 60, "minute"), _counted(attacks, "attack")
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number:,g} {what}{'' if number == 1 else 's'}"
 
 
 def plot(record: Record) -> Curves:
@@ -72,10 +76,9 @@ def plot(record: Record) -> Curves:
 
 def _title(record: Record) -> str:
     start, before, after = record.start, record.before, record.after
-    attacks = sum(tally.times for tally in record.tallies.values())
-    told = f"{minutes(record)} beside {attacks:,} attacks"
+    told = " beside ".join(extent(record))
     if start is None or before is None or after is None:
-        return f"{told}, which did not come to their end"
+        return f"{told}, but the run did not come to its end"
     kept = "nothing" if (start.tasks, start.files) == (after.tasks, after.files) else "something"
     return (
         f"{told}: memory was {before.resident / MIB:.0f} MiB after the warm-up and "

@@ -12,7 +12,7 @@ from statistics import median
 from ..abuse.cases import CASES
 from .attacks import names
 from .judging import allowed, opening, trends, verdict
-from .picture import minutes, plot
+from .picture import extent, plot
 from .record import Holdings, Record, Sample, Tally, load
 
 __all__ = ["load", "remake", "told"]
@@ -38,9 +38,9 @@ def remake(folder: Path) -> Path | None:
 
 def told(record: Record) -> str:
     """Say in a line how a run ended."""
-    attacks = sum(tally.times for tally in record.tallies.values())
-    line = f"{minutes(record)}, {attacks:,} attacks. "
-    return line + ("; ".join(verdict(record)) or "Nothing lost, nothing left behind.")
+    return f"{', '.join(extent(record))}. " + (
+        "; ".join(verdict(record)) or "Nothing lost, nothing left behind."
+    )
 
 
 def _page(record: Record) -> list[str]:

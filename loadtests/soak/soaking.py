@@ -87,8 +87,8 @@ class _Course:
             record.faults |= self._crowds.faults()
             record.server = self._server.figures()["server"]
         except ChildFailed as failure:
-            if _told(failure) not in record.broken:
-                record.broken.append(_told(failure))
+            if (said := _told(failure)) not in record.broken:
+                record.broken.append(said)
 
     def _visited(
         self, seconds: float, samples: list[Sample], pace: Pace, tallies: dict[str, Tally]
@@ -154,5 +154,8 @@ class _Course:
 
 
 def _told(failure: ChildFailed) -> str:
-    """Say it without the places of this machine, for it is published."""
-    return str(failure).replace(sys.executable, "python").replace(f"{ROOT}/", "")
+    """Print all of it, and return a line without the places of this machine, to be published."""
+    print(failure, flush=True)
+    first = str(failure).splitlines()[0]
+    line = f"{first}: {failure.last}" if failure.last else first
+    return line.replace(sys.executable, "python").replace(f"{ROOT}/", "")
