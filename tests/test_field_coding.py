@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from hpack.exceptions import HPACKError, OversizedHeaderListError
 from hpack.hpack import Decoder, Encoder
+from hpack.huffman import HuffmanEncoder
+from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
+from hpack.huffman_table import decode_huffman as hpack_huffman
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hpack_pieces import SECTIONS as PIECED_SECTIONS
 from hpack_pieces import resize
 from trio_sse.wire.field_coding import CompressionError, FieldDecoder, FieldEncoder
+from trio_sse.wire.huffman import decode_huffman
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -67,6 +71,36 @@ def test_what_anybody_may_send_is_read_as_hpack_reads_it(sections: list[bytes]) 
             break  # That is the end of the connection.
         assert ours.header_table.dynamic_entries == theirs.header_table.dynamic_entries
         assert ours.header_table_size == theirs.header_table_size
+
+
+@settings(max_examples=300)
+@given(
+    st.one_of(
+        st.binary(max_size=40), st.lists(st.sampled_from([0xFF, 0xFE, 0x7F, 0x3C, 0])).map(bytes)
+    )
+)
+@example(b"")
+@example(b"\xff\xff\xff\xff" + bytes(20))
+def test_huffman_is_read_as_hpack_reads_it(literal: bytes) -> None:
+    try:
+        expected = bytes(hpack_huffman(literal))
+    except HPACKError:
+        with pytest.raises(HPACKError):
+            decode_huffman(literal)
+    else:
+        assert decode_huffman(literal) == expected
+
+
+def test_each_character_is_read_after_each_other() -> None:
+    # All states that a character may begin in, and 30 bits that none of them stands for.
+    characters = [bytes((each,)) for each in range(256)]
+    coder = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
+    for shift in range(8):
+        for character in characters:
+            text = b"0" * shift + character + b"\n~"
+            assert decode_huffman(coder.encode(text)) == text
+    with pytest.raises(HPACKError):
+        decode_huffman(b"\xff\xff\xff\xfc")
 
 
 def ours_error(section: bytes) -> CompressionError | None:

@@ -81,6 +81,17 @@ async def test_the_first_request_has_the_head_timeout_from_the_start(
         nursery.cancel_scope.cancel()
 
 
+async def test_a_first_request_that_begins_late_has_no_more_time_for_that(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving(routes(), Limits(head_timeout=10)) as server:
+        client = Http1Client(server.connect())
+        await trio.sleep(8)
+        await client.send(b"GET / HTTP/1.1\r\n")
+        assert await client.head() == 408
+        assert trio.current_time() == 10
+
+
 @pytest.mark.parametrize(
     ("said", "after"),
     [

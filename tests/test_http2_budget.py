@@ -39,6 +39,8 @@ from trio_sse.wire.http2 import Asked, Gone, Group, Happening, Http2, Left
 CANCEL = (8).to_bytes(4)
 HEADER_BLOCK = header_block(GET)
 POST_BLOCK = header_block([*POST, ("content-length", "3")])
+LARGE_BLOCK = HEADER_BLOCK + b"\0\1a\xff\x80\x6f" + bytes(127 + (0x6F << 7))
+"""14,335 bytes of Huffman's code, which stand for 22,936 zeros."""
 BROKEN_BLOCK = header_block([*GET, ("connection", "close")])
 
 
@@ -79,6 +81,17 @@ FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
     "requests taken back (CVE-2023-44487)": (
         "futile_streams",
         lambda: requests(HEADER_BLOCK, lambda stream_id: raw(RST_STREAM, 0, stream_id, CANCEL)),
+    ),
+    "requests taken back, the table of fields emptied by each": (
+        "futile_streams",
+        lambda: requests(
+            b"\x20\x3f\xe1\x1f" + HEADER_BLOCK,
+            lambda stream_id: raw(RST_STREAM, 0, stream_id, CANCEL),
+        ),
+    ),
+    "heads that are too large, in Huffman's code": (
+        "header_fields",
+        lambda: requests(LARGE_BLOCK, lambda stream_id: b""),
     ),
     "requests broken by a window too large (CVE-2025-8671)": (
         "window_updates",

@@ -7,6 +7,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from http2_client import goaways
 from support.http2_client import Http2Client
 from support.logs import Log, complaints
 from support.memory_server import serving
@@ -23,6 +24,82 @@ def answers(body: bytes) -> Routes:
     routes = Routes()
     routes.get("/", lambda request: Response(200, body))
     return routes
+
+
+PING = b"\0\0\x08\x06\0\0\0\0\0" + b"12345678"
+SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+REQUEST = [(":method", "GET"), (":scheme", "http"), (":authority", "here"), (":path", "/")]
+
+
+# -- beginnings -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pause", [0, 8])
+async def test_the_first_settings_are_due_as_soon_as_a_head_is(
+    autojump_clock: MockClock, pause: float
+) -> None:
+    limits = Limits(head_timeout=10, idle_timeout=75, ping_interval=999)
+    async with serving(answers(b"yes"), limits) as server:
+        transport = server.connect()
+        transport.send(PREFACE[:10])
+        await trio.sleep(pause)
+        transport.send(PREFACE[10:])
+        said = b""
+        await transport.wait_readable()
+        while arrived := transport.receive():
+            said += arrived
+            await transport.wait_readable()
+        assert 10 <= trio.current_time() < 10 + server.service.tick
+        assert server.statistics().offences == {"too_late": 1}
+        assert goaways(said) == [(0, 4)]  # SETTINGS_TIMEOUT
+
+
+async def test_who_has_said_settings_may_ask_later(autojump_clock: MockClock) -> None:
+    limits = Limits(head_timeout=10, idle_timeout=75, ping_interval=999)
+    async with serving(answers(b"yes"), limits) as server:
+        client = Http2Client(server.connect())
+        client.flush()
+        await trio.sleep(70)
+        assert await client.rest(client.ask()) == b"yes"
+        assert not server.statistics().offences
+
+
+async def test_a_head_that_does_not_go_on_ends_the_connection(autojump_clock: MockClock) -> None:
+    limits = Limits(head_timeout=10, idle_timeout=75, ping_interval=999)
+    async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
+        client = Http2Client(server.connect())
+        await client.open()
+        client.transport.send(b"\0\0\1\1\0\0\0\0\3\x82")  # HEADERS without END_HEADERS
+        begun = trio.current_time()
+        await client.closing()
+        assert 10 <= trio.current_time() - begun <= 10 + 2 * server.service.tick
+        assert client.goaways == [11]  # ENHANCE_YOUR_CALM
+        assert server.statistics().offences == {"too_late": 1}
+
+
+async def test_a_head_that_comes_slowly_is_waited_for(autojump_clock: MockClock) -> None:
+    limits = Limits(head_timeout=10, idle_timeout=75, ping_interval=999)
+    async with serving(answers(b"yes"), limits) as server:
+        client = Http2Client(server.connect())
+        client.flush()
+        for _ in range(4):
+            stream_id = client.h2.get_next_available_stream_id()
+            client.h2.send_headers(stream_id, REQUEST, end_stream=True)
+            head = client.h2.data_to_send()
+            # The same in two frames, with a pause in between.
+            length = len(head) - 9
+            client.transport.send((length - 1).to_bytes(3) + b"\1\1" + head[5:-1])
+            await trio.sleep(7)
+            client.transport.send(b"\0\0\1\x09\4" + head[5:9] + head[-1:])
+            assert await client.rest(stream_id) == b"yes"
+
+
+async def test_what_has_been_read_of_a_client_is_let_go(autojump_clock: MockClock) -> None:
+    async with serving(answers(b"yes")) as server:
+        client = Http2Client(server.connect())
+        assert await client.rest(client.ask()) == b"yes"
+        assert server.http2._first == b""
 
 
 # -- idleness ---------------------------------------------------------------------------
@@ -237,15 +314,56 @@ async def test_a_client_that_leaves_while_it_is_not_listened_to_is_no_error(
     assert not complaints(caplog)
 
 
+async def test_who_is_sent_away_and_does_not_read_is_gone_in_seconds(
+    autojump_clock: MockClock,
+) -> None:
+    limits = Limits(max_control_frames_per_second=5, max_unread_bytes=10_000, write_timeout=999)
+    async with serving(answers(b"yes"), limits) as server:
+        client = Http2Client(server.connect(capacity=500))
+        await client.rest(client.ask())
+        while server.statistics().connections and trio.current_time() < 100:
+            client.transport.send(PING * 20)
+            await trio.sleep(0.1)
+        assert trio.current_time() < 5
+        assert server.statistics().offences == {"control_frames": 1}
+
+
+async def test_who_goes_on_after_the_last_words_is_not_heard_out(autojump_clock: MockClock) -> None:
+    async with serving(answers(b"yes"), Limits(max_control_frames_per_second=1)) as server:
+        client = Http2Client(server.connect())
+        await client.rest(client.ask())
+        begun, sent = trio.current_time(), 0
+        while server.statistics().connections:
+            sent += client.transport.send(PING * 100)
+            await trio.testing.wait_all_tasks_blocked()
+        assert trio.current_time() == begun
+        assert 250_000 < sent < 400_000
+
+
+async def test_answers_that_are_not_read_do_not_pile_up_within_one_reading(
+    autojump_clock: MockClock,
+) -> None:
+    async with serving(answers(b"x" * 10_000), Limits(max_unread_bytes=10_000)) as server:
+        client = Http2Client(server.connect(capacity=5_000))
+        await client.rest(client.ask())
+        # They come at once, and are sent when there is room for them.
+        for _ in range(240):
+            stream_id = client.h2.get_next_available_stream_id()
+            client.h2.send_headers(stream_id, REQUEST, end_stream=True)
+        client.flush()
+        await trio.testing.wait_all_tasks_blocked()
+        assert 10_000 < server.http2.outbox.size < 1_000_000
+        await client.until(lambda: len(client.ended) == 241)
+
+
 async def test_a_flood_of_frames_leaves_others_their_turns(autojump_clock: MockClock) -> None:
     limits = Limits(max_control_frames_per_second=1000)
     async with serving(answers(b"yes"), limits) as server:
         client = Http2Client(server.connect(capacity=100_000))
         await client.rest(client.ask())
-        ping = b"\0\0\x08\x06\0\0\0\0\0" + b"12345678"
-        assert client.transport.send(ping * 3000) == len(ping) * 3000
+        assert client.transport.send(PING * 3000) == len(PING) * 3000
         turns = acknowledged = 0
-        while acknowledged < len(ping) * 3000:
+        while acknowledged < len(PING) * 3000:
             await trio.lowlevel.checkpoint()
             acknowledged += len(client.transport.receive() or b"")
             turns += 1

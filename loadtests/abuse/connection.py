@@ -66,6 +66,10 @@ class Connection:
                 view = view[taken:]
         return self._over is None
 
+    def keep_little(self) -> None:
+        """Have the kernel hold little of what comes, so that it is soon full."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
     def flood(self, pieces: Iterable[bytes], until: float) -> None:
         """Send one after the other, many at a time, until the connection or the time is over."""
         batch = bytearray()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain, count, repeat
 
 from hpack import Encoder
+from hpack.hpack import encode_integer
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -29,6 +30,7 @@ __all__ = ["CASES"]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HELLO = PREFACE + SettingsFrame(0).serialize()
 LARGEST_WINDOW = 2**31 - 1
+MAX_FRAME = 16_384
 HOLD_SECONDS = 6.0
 """How long who reads nothing stays: longer than the server's patience with it."""
 
@@ -55,8 +57,11 @@ def raw(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
 
 
 def request(stream_id: int, block: bytes = PAGE, *, end: bool = True) -> bytes:
-    flags = ["END_HEADERS", "END_STREAM"] if end else ["END_HEADERS"]
-    return plain(HeadersFrame(stream_id, block, flags=flags))
+    first, *rest = (block[at : at + MAX_FRAME] for at in range(0, len(block), MAX_FRAME))
+    frames: list[Frame] = [HeadersFrame(stream_id, first, flags=["END_STREAM"] if end else [])]
+    frames += [ContinuationFrame(stream_id, each) for each in rest]
+    frames[-1].flags.add("END_HEADERS")
+    return b"".join(map(plain, frames))
 
 
 def requests(block: bytes, then: Callable[[int], bytes] = lambda stream_id: b"") -> Pieces:
@@ -107,7 +112,14 @@ def flood(pieces: Pieces, *, reads: bool = True) -> Callable[[Attack], None]:
     return attack
 
 
-def waiting(name: str, reference: str, said: bytes, counted: str = "idle") -> Case:
+def waiting(
+    name: str,
+    reference: str,
+    said: bytes,
+    counted: str = "idle",
+    # Who does not answer a PING gets no last words.
+    ends: tuple[str, ...] = ("GOAWAY NO_ERROR", "closed"),
+) -> Case:
     """Say it, and wait for the server to lose patience."""
 
     def attack(attack: Attack) -> None:
@@ -117,8 +129,7 @@ def waiting(name: str, reference: str, said: bytes, counted: str = "idle") -> Ca
             connection.wait(attack.patience)
             attack.over(connection)
 
-    # Who does not answer a PING gets no last words.
-    return Case(name, reference, attack, ("GOAWAY NO_ERROR", "closed"), counted, waits=True)
+    return Case(name, reference, attack, ends, counted, waits=True)
 
 
 def stopped_reader(attack: Attack) -> None:
@@ -139,11 +150,20 @@ def not_reading(*cases: Case) -> Iterator[Case]:
             f"{case.name}, reading no answer",
             case.reference,
             flood(case.pieces, reads=False),
-            # The server may hear no more of a client before that, until it is dropped.
-            (*case.ends, "reset", "closed"),
-            (str(case.offence), "dropped"),
-            waits=True,
+            case.ends,
+            case.offence,
         )
+
+
+def unread_pages(attack: Attack) -> None:
+    """Ask for a page again and again, with all windows open, and read none of it."""
+    while attack.goes_on:
+        connection = attack.connect(reads=False, http2=True)
+        connection.send(HELLO + opened(0, LARGEST_WINDOW - 65_535) + window(LARGEST_WINDOW))
+        connection.keep_little()
+        connection.flood(requests(PAGE)(), attack.until)
+        connection.hold(min(attack.patience, HOLD_SECONDS))
+        attack.over(connection)
 
 
 def flooding(name: str, reference: str, offence: str, pieces: Pieces) -> Case:
@@ -158,10 +178,20 @@ BIG_FIELD = b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4_000
 CRUMBS = PAGE + b"\x60\x01a" * 1_000
 """Cookie crumbs of a byte each, literal and with the name from the static table."""
 
-PING = flooding(
-    "PING", "CVE-2019-9512", "control_frames", again(plain(PingFrame(0, opaque_data=b"12345678")))
-)
-SETTINGS = flooding("SETTINGS", "CVE-2019-9515", "control_frames", again(plain(SettingsFrame(0))))
+EMPTY_FIELDS = b"\x40\x01a\0" + b"\x40\1b\0" * 120
+"""All that the table holds of fields that are next to nothing."""
+
+
+def coded(size: int) -> bytes:
+    """A field in Huffman's code, of so many bytes, which stand for 8/5 as many characters."""
+    literal = Encoder().huffman_coder.encode(b"0" * (size * 8 // 5))
+    length = encode_integer(len(literal), 7)
+    length[0] |= 0x80
+    return b"\0\1a" + bytes(length) + literal
+
+
+RESIZED = b"\x20\x3f\xe1\x1f"
+"""HPACK's table emptied, and as large as before (RFC 7541, 6.3)."""
 
 FLOODS = (
     flooding("requests taken back", "CVE-2023-44487", "futile_streams", requests(FOLLOW, reset)),
@@ -188,8 +218,22 @@ FLOODS = (
         "fields without a name", "CVE-2019-9516", "futile_streams", requests(PAGE + b"\0\0\0" * 99)
     ),
     flooding("thousands of cookie crumbs", "RFC 9113, 8.2.3", "header_fields", requests(CRUMBS)),
-    PING,
-    SETTINGS,
+    flooding(
+        "fields from a table filled with them",
+        "RFC 7541, 7.3",
+        "header_fields",
+        requests(PAGE + EMPTY_FIELDS + b"\xbe" * 1_700),
+    ),
+    flooding(
+        "heads in Huffman's code", "RFC 7541, 5.2", "header_fields", requests(PAGE + coded(36_000))
+    ),
+    flooding(
+        "PING",
+        "CVE-2019-9512",
+        "control_frames",
+        again(plain(PingFrame(0, opaque_data=b"12345678"))),
+    ),
+    flooding("SETTINGS", "CVE-2019-9515", "control_frames", again(plain(SettingsFrame(0)))),
     flooding(
         "SETTINGS that toggle the window of an open stream",
         "RFC 9113, 6.9.2",
@@ -255,6 +299,21 @@ FLOODS = (
     ),
 )
 
+SAID_WITHOUT_READING = (
+    "requests taken back",
+    "streams broken by DATA after their end",
+    "more streams than allowed",
+    "PING",
+    "SETTINGS",
+    "SETTINGS that toggle the window of an open stream",
+    "PRIORITY",
+    "unknown frames",
+    "empty DATA",
+    "DATA of padding",
+    "WINDOW_UPDATE of a byte, for the connection",
+    "WINDOW_UPDATE of a byte, for a stream",
+)
+
 BOMBS = (
     Case(
         "empty CONTINUATION without end",
@@ -283,6 +342,20 @@ BOMBS = (
         flood(lambda: iter([request(1, PAGE + BIG_FIELD + b"\xbe" * 8_000)])),
         ("GOAWAY ENHANCE_YOUR_CALM",),
         "enhance_your_calm",
+    ),
+    Case(
+        "a few bytes that Huffman's code makes more than is allowed",
+        "RFC 7541, 5.2",
+        flood(lambda: iter([request(1, PAGE + coded(62_000))])),
+        ("GOAWAY ENHANCE_YOUR_CALM",),
+        "enhance_your_calm",
+    ),
+    Case(
+        "a table that a head resizes without end",
+        "RFC 7541, 6.3",
+        flood(lambda: iter([request(1, RESIZED * 16_000 + PAGE)])),
+        ("GOAWAY COMPRESSION_ERROR",),
+        "compression_error",
     ),
     Case(
         "a head that is not HPACK",
@@ -322,10 +395,18 @@ BOMBS = (
 )
 
 IDLERS = (
-    waiting("a preface and no more", "RFC 9113, 3.4", PREFACE),
+    waiting(
+        "a preface and no more", "RFC 9113, 3.4", PREFACE, "too_late", ("GOAWAY SETTINGS_TIMEOUT",)
+    ),
     waiting("half a preface", "RFC 9113, 3.4", PREFACE[:12]),
     waiting("half a frame", "RFC 9113, 4.1", HELLO + b"\0\0\x08\6\0"),
-    waiting("half a head", "RFC 9113, 6.2", HELLO + plain(HeadersFrame(1, PAGE[:5]))),
+    waiting(
+        "half a head",
+        "RFC 9113, 6.2",
+        HELLO + plain(HeadersFrame(1, PAGE[:5])),
+        "too_late",
+        ("GOAWAY ENHANCE_YOUR_CALM",),
+    ),
     waiting(
         "an upload that never ends",
         "RFC 9113, 8.1",
@@ -340,6 +421,14 @@ IDLERS = (
         "dropped",
     ),
     Case(
+        "pages asked for and not read",
+        "CVE-2019-9517",
+        unread_pages,
+        ("reset", "closed", "open"),
+        "dropped",
+        waits=True,
+    ),
+    Case(
         "a reader that stops with 100 streams",
         "CVE-2019-9517",
         stopped_reader,
@@ -349,4 +438,6 @@ IDLERS = (
     ),
 )
 
-CASES = (*FLOODS, *not_reading(PING, SETTINGS), *BOMBS, *IDLERS)
+UNREAD = not_reading(*(each for each in FLOODS if each.name in SAID_WITHOUT_READING))
+
+CASES = (*FLOODS, *UNREAD, *BOMBS, *IDLERS)

@@ -73,9 +73,9 @@ class ServerStatistics:
     """How often the event loop was held for longer than `Limits.held_warning`."""
     offences: Mapping[str, int]
     """Connections that were ended because of what the client did, by what it was. On HTTP/2 an
-    error code of RFC 9113, 7 in lower case, or a budget that was overdrawn (`futile_streams`,
-    `control_frames`, `window_updates`, `header_fields`); on HTTP/1.x a request that was
-    `malformed`, `too_late`, `unsupported`, whose head or body was too large
+    error code of RFC 9113, 7 in lower case, a budget that was overdrawn (`futile_streams`,
+    `control_frames`, `window_updates`, `header_fields`), or `too_late`; on HTTP/1.x a request
+    that was `malformed`, `too_late`, `unsupported`, whose head or body was too large
     (`head_too_large`, `body_too_large`), or after which too much came (`sent_ahead`)."""
 
 

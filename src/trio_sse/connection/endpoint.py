@@ -10,6 +10,7 @@ them waiting in `receive`, and a part would be one more object for each of them.
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -21,7 +22,7 @@ from .errands import Errands
 from .outbox import Outbox
 from .service import Service
 
-__all__ = ["Endpoint"]
+__all__ = ["LINGER_SECONDS", "Endpoint"]
 
 logger = logging.getLogger("trio_sse.connection")
 
@@ -97,13 +98,16 @@ class Endpoint(ABC):
             return b""
         return data
 
-    async def _say_goodbye(self) -> None:
-        """Send what is left to send, then the end of it, and let the client read it."""
+    async def _say_goodbye(self, most: float = math.inf) -> None:
+        """Send what is left to send, then the end of it, and let the client read it.
+
+        Ends early when the client, instead of that, has sent `most` bytes.
+        """
         await self.outbox.drained()
         self.transport.send_eof()
         with trio.move_on_after(LINGER_SECONDS):
-            while await self.receive():
-                pass
+            while most > 0 and (data := await self.receive()):
+                most -= len(data)
 
     def broken(self, error: Broken) -> None:
         """End the connection: nothing more can be sent. For its outbox to call."""

@@ -44,6 +44,7 @@ class Http1Connection(Endpoint):
     __slots__ = (
         "_served",
         "_waiting_for_request",
+        "begins_by",
         "exchange",
         "wire",
     )
@@ -54,6 +55,8 @@ class Http1Connection(Endpoint):
         self.exchange: Http1Exchange | None = None
         self._waiting_for_request: trio.CancelScope | None = None
         self._served = 0
+        self.begins_by: float | None = None
+        """When the first head is due, if its time has begun before the connection was made."""
 
     def tick(self, now: float) -> None:
         """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
@@ -102,8 +105,11 @@ class Http1Connection(Endpoint):
             # It is there already, as the first one usually is: no deadline is needed.
             return asked
         wait = limits.idle_timeout if self._served else limits.head_timeout
+        deadline = trio.current_time() + wait
+        if self.begins_by is not None:
+            deadline, self.begins_by = self.begins_by, None
         in_head = in_body = False
-        with trio.CancelScope(deadline=trio.current_time() + wait) as scope:
+        with trio.CancelScope(deadline=deadline) as scope:
             self._waiting_for_request = scope
             while not self.service.draining or self._request_began:
                 request = wire.next_request()

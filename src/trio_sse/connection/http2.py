@@ -8,6 +8,7 @@ window, or for a follower that has to catch up.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 
 import trio
@@ -17,7 +18,7 @@ from ..message import Request, Response
 from ..routes import STREAM_HEADERS, Decision, Follow, Handle
 from ..transport import Broken, Transport
 from ..wire.http2 import Asked, Gone, Happening, Http2, Left, Pong, RefusedStream, WindowOpened
-from .endpoint import Endpoint
+from .endpoint import LINGER_SECONDS, Endpoint
 from .exchange import StreamClosed
 from .followers import Followers
 from .handler import run_handler
@@ -34,6 +35,12 @@ TURN_BYTES = 1024
 """What one client can have done before others have their turn. In a kilobyte there is room for
 twenty requests that are taken back at once, 8 ms of work."""
 
+LINGER_BYTES = 256 * 1024
+"""How much to hear after the last words: more than an honest client can have on its way, as the
+windows that we open are of 64 KiB. Who goes on is not reading them."""
+
+SETTINGS_TIMEOUT = 4  # RFC 9113, 7
+ENHANCE_YOUR_CALM = 11
 CANCEL = 8  # RFC 9113, 7: "the stream is no longer needed"
 
 
@@ -60,6 +67,12 @@ class Http2Connection(Endpoint):
         self._pulse = Pulse(service.limits, wire)
         self._idle_since = trio.current_time()
         self._draining = False
+        self._sent_away = False
+        self.begins_by = self._idle_since + service.limits.head_timeout
+        """When the client's SETTINGS are due, with which it begins (RFC 9113, 3.4)."""
+        self._head: object | None = None
+        """A head that has begun and not ended when it was looked after, first at that time."""
+        self._head_since = 0.0
 
     def tick(self, now: float) -> None:
         """Look after everything that time brings: heartbeats, old streams, pings, idleness."""
@@ -73,9 +86,29 @@ class Http2Connection(Endpoint):
             self.service.counters.dropped += 1
             logger.debug("%s: did not answer a PING", self.transport.peer)
             self.cut_off()
-        if not self.busy and now - self._idle_since >= limits.idle_timeout:
+        self._look_after_heads(now)
+        if self._is_idle and now - self._idle_since >= limits.idle_timeout:
             self._reading.cancel()
         self.flush()
+
+    def _look_after_heads(self, now: float) -> None:
+        """Send the client away if it has begun to say something, and does not go on."""
+        if not self.wire.has_begun:
+            if now >= self.begins_by:
+                self._send_away(SETTINGS_TIMEOUT, "no SETTINGS have come in time")
+            return
+        head = self.wire.unfinished_head
+        if head is not self._head:
+            self._head, self._head_since = head, now
+        elif head is not None and now - self._head_since >= self.service.limits.head_timeout:
+            self._send_away(ENHANCE_YOUR_CALM, "the head of a request did not arrive in time")
+
+    def _send_away(self, code: int, reason: str) -> None:
+        if not self._sent_away:
+            self._sent_away = True
+            self.service.offended(self.transport.peer, "too_late", reason)
+            self.wire.close(code, reason.encode())
+            self._reading.cancel()
 
     def drain(self) -> None:
         """End followers at once and announce the end; handlers may finish."""
@@ -97,21 +130,29 @@ class Http2Connection(Endpoint):
         answering = bool(self.exchanges) or bool(self.followers) or bool(self._unfinished)
         return answering or self.wire.uploads > 0
 
+    @property
+    def _is_idle(self) -> bool:
+        return not self.busy and self.wire.unfinished_head is None
+
     # -- reading ------------------------------------------------------------------------
 
     async def _converse(self) -> None:
         self.wire.start()
         try:
             with self._reading:
-                self.left = not await self._read(self._first)
-            if self._reading.cancelled_caught and not self._draining:
+                first, self._first = self._first, b""
+                self.left = not await self._read(first)
+            if self._reading.cancelled_caught and not self._draining and not self._sent_away:
                 self.service.counters.idle += 1
             self._stop_followers()
             self.stop_handlers()
             self.wire.close()
             if not self.left:
                 self.flush()
-                await self._say_goodbye()
+                # Who is sent away and does not read has no more patience coming.
+                patience = LINGER_SECONDS if self._sent_away else math.inf
+                with trio.move_on_after(patience):
+                    await self._say_goodbye(LINGER_BYTES)
         finally:
             try:
                 self._stop_followers()
@@ -124,17 +165,18 @@ class Http2Connection(Endpoint):
     async def _read(self, data: bytes) -> bool:
         """Act on what the client sends; return False once it has left, True if we have to."""
         while True:
-            for start in range(0, len(data), TURN_BYTES):
+            # Also of nothing: then our SETTINGS are all there is to be said.
+            for start in range(0, len(data) or 1, TURN_BYTES):
                 if start:
                     await trio.lowlevel.checkpoint()
                 if self._hear(data[start : start + TURN_BYTES]):
                     return True
+                self.flush()
+                if self.outbox.size > self.service.limits.max_unread_bytes:
+                    # It sends and does not read the answers: no more is heard until it does.
+                    await self.outbox.drained()
             if self._draining and not self.busy:  # A client may also break off an upload.
                 return True
-            self.flush()
-            if self.outbox.size > self.service.limits.max_unread_bytes:
-                # It sends and does not read the answers: nothing more is heard until it does.
-                await self.outbox.drained()
             data = await self.receive()
             if not data:
                 return False
@@ -151,6 +193,7 @@ class Http2Connection(Endpoint):
 
     def _note_end(self, gone: Gone) -> None:
         if gone.offence:
+            self._sent_away = True
             self.service.offended(self.transport.peer, gone.offence, gone.reason)
         else:
             logger.debug("%s: %s", self.transport.peer, gone.reason)

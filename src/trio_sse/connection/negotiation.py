@@ -50,10 +50,16 @@ async def negotiate(
         first = socket.receive() or b"" if context is None else b""
         if _is_telling(first):
             return _speak(service, socket, "http", first)
-        with trio.CancelScope(deadline=trio.current_time() + service.limits.head_timeout):
+        # What is left of the time is for the rest of the first request's head.
+        deadline = trio.current_time() + service.limits.head_timeout
+        with trio.CancelScope(deadline=deadline):
             if context is None:
-                return await choose(service, socket, "http", first)
-            return await _secure(service, socket, context)
+                connection = await choose(service, socket, "http", first)
+            else:
+                connection = await _secure(service, socket, context)
+            if connection is not None:
+                connection.begins_by = deadline
+            return connection
     except Broken as error:
         logger.debug("%s: %s", socket.peer, error)
         return None

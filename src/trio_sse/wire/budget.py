@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..limits import Limits
 from .frames import (
     ACK,
+    CONTINUATION,
     DATA,
     END_STREAM,
     FRAME_HEADER_BYTES,
@@ -57,6 +58,12 @@ FIELDS_A_TOKEN = 20
 """Fields of a request beyond the free ones. HPACK reads each in 20 µs, and a byte can stand for
 one: a request within the limits may have a thousand. Apache allows 100; a browser with all the
 180 cookies that it keeps for a site may split them into as many fields (RFC 9113, 8.2.3)."""
+
+
+FREE_HEAD_BYTES = 8 * 1024
+HEAD_BYTES_A_TOKEN = 512
+"""Of a HEADERS or CONTINUATION frame, beyond the free ones: reading Huffman's code takes 40 µs for
+so many, and a request may have 64 KiB of it. The free ones are what most servers allow in all."""
 
 
 class Allowance:
@@ -115,6 +122,9 @@ class Budget:
     def frame(self, frame: Frame, now: float) -> Excess | None:
         """Pay for a frame that answers nothing that was sent. Requests, and bodies, are free."""
         kind = frame.kind
+        excess = len(frame.whole) - FREE_HEAD_BYTES
+        if excess > 0 and kind in (HEADERS, CONTINUATION):
+            return self._large_head(excess, now)
         if kind == HEADERS:
             return None
         if kind == DATA:
@@ -159,6 +169,11 @@ class Budget:
         self._answers.earn(earned - self._credited, MOST_ANSWERS)
         self._credited = earned
         return self._answers.spend(1, now)
+
+    def _large_head(self, excess: int, now: float) -> Excess | None:
+        if self._control.spend(1 + excess // HEAD_BYTES_A_TOKEN, now):
+            return None
+        return Excess("header_fields", "too many requests with too large heads")
 
     def _data(self, frame: Frame, now: float) -> Excess | None:
         length = len(frame.whole) - FRAME_HEADER_BYTES

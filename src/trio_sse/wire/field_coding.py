@@ -18,8 +18,9 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from hpack.exceptions import HPACKDecodingError, HPACKError, OversizedHeaderListError
 from hpack.hpack import Decoder, Encoder, decode_integer
-from hpack.huffman_table import decode_huffman
 from hpack.struct import HeaderTuple
+
+from .huffman import decode_huffman
 
 __all__ = ["CompressionError", "FieldDecoder", "FieldEncoder"]
 
@@ -128,7 +129,7 @@ def _string(data: bytes, at: int) -> tuple[bytes, int]:
     literal = data[at : at + length]
     if len(literal) < length:
         raise HPACKDecodingError("a field section ends within a string")
-    return bytes(decode_huffman(literal)) if coded else literal, at + length
+    return decode_huffman(literal) if coded else literal, at + length
 
 
 class FieldEncoder(Encoder):

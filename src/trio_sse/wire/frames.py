@@ -91,6 +91,11 @@ class Cutter:
         self._partial = b""
         self._expects: Literal["preface", "settings", "frames", "nothing"] = "preface"
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first frame has come."""
+        return self._expects in ("frames", "nothing")
+
     def cut(self, data: bytes) -> list[Frame | Violation]:
         """Return the frames that are whole now; the rest of `data` is kept for the next call."""
         data = self._partial + data

@@ -200,6 +200,12 @@ class H2Server(H2Connection):
         """True between a HEADERS frame and its last CONTINUATION, where nothing else may come."""
         return bool(self.incoming_buffer._headers_buffer)
 
+    @property
+    def unfinished_section(self) -> Frame | None:
+        """The frame that such a section has begun with."""
+        received = self.incoming_buffer._headers_buffer
+        return received[0] if received else None
+
     def purge(self) -> None:
         """Forget closed streams."""
         self._kept_by_purge = super().open_inbound_streams

@@ -77,6 +77,18 @@ class Http2(Http2Requests):
         self.granted = self.connection_window
         """Bytes that the client has ever allowed on the connection."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the client's SETTINGS have come, which are due first (RFC 9113, 3.4)."""
+        return self._cutter.has_begun
+
+    @property
+    def unfinished_head(self) -> object | None:
+        """What stands for the head that has begun and not ended, if there is one: only one can be,
+        and nothing else can be said meanwhile (RFC 9113, 4.3). Another for each.
+        """
+        return self.h2.unfinished_section
+
     def receive(self, data: bytes, now: float = 0.0) -> list[Happening]:
         """Take bytes from the peer and return what they made happen. Nothing after `Gone`.
 
