@@ -276,6 +276,25 @@ async def test_a_farewell_does_not_complete_an_event_that_is_cut_off(
         assert not client.unread(stream_id)
 
 
+@pytest.mark.parametrize("coding", ["identity", "deflate"])
+async def test_a_straggler_of_whose_events_nothing_has_left_ends_in_full(
+    autojump_clock: MockClock, coding: str
+) -> None:
+    limits = Limits(compress_above=10, retry=None)
+    async with open_hub() as hub, serving(follow(hub), limits, hub=hub) as server:
+        client = Http2Client(server.connect(capacity=1000))
+        busy = await client.open()
+        hub.publish("a", "x" * 20_000)
+        # The socket is full of what the other stream is sent.
+        await trio.testing.wait_all_tasks_blocked()
+        headers = [("last-event-id", "earliest"), ("accept-encoding", coding)]
+        stream_id = client.ask("/", headers=headers)
+        await trio.testing.wait_all_tasks_blocked()
+        server.drain()
+        assert re.search(rb"retry: \d+\n\n$", await client.rest(stream_id))
+        assert re.search(rb"retry: \d+\n\n$", await client.rest(busy))
+
+
 @BOTH
 @pytest.mark.parametrize("turns", range(12))
 async def test_a_straggler_that_ends_just_when_it_could_go_on_is_gone(

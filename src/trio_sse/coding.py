@@ -176,6 +176,10 @@ class Deflated:
         self._add(block)
         return block
 
+    def said(self, block: bytes) -> None:
+        """Note that the stream alone is sent a block of its coding."""
+        self._add(block)
+
     def hear(self, block: bytes) -> None:
         """Note that the stream is sent a block of a `Broadcast`."""
         checksum = cast(Block, block).checksum

@@ -85,7 +85,8 @@ class Followers:
             member.discard(stream_id)
             return memoryview(b"")
         member.scope.cancel()
-        return member.rest
+        # What has not begun to leave is not missed: it is in the log, after what the client has.
+        return member.rest if member.has_begun else memoryview(b"")
 
     def end(self, stream_id: int) -> bool:
         """End a stream properly, saying when to come back if the server drains.
@@ -151,6 +152,7 @@ class Followers:
         selectors: frozenset[str],
         cursor: int,
     ) -> None:
+        body = self._bodies.get(stream_id)
         with straggler.scope:
             # It may have been let go before this task had its first turn.
             await trio.lowlevel.checkpoint_if_cancelled()
@@ -163,13 +165,18 @@ class Followers:
                     if not payload:
                         self.join(stream_id, hub, selectors)
                         return
-                    body = self._bodies.get(stream_id)
-                    straggler.rest = memoryview(payload if body is None else body.say(payload))
+                    if body is not None:
+                        payload = body.coding.encode(payload)
+                    straggler.rest, straggler.has_begun = memoryview(payload), False
                 try:
                     straggler.rest = await self._connection.write(stream_id, straggler.rest)
                 except StreamClosed:
                     self._connection.stop(stream_id)
                     return
+                if not straggler.has_begun:
+                    straggler.has_begun = True
+                    if body is not None:
+                        body.said(payload)
 
     def adopt(self, outlet: GroupOutlet) -> GroupOutlet:
         """Return the group that this one should be part of now that it is live: maybe itself."""
@@ -196,9 +203,11 @@ class Followers:
 class Straggler:
     """A stream that catches up alone, in a task."""
 
-    __slots__ = ("rest", "scope")
+    __slots__ = ("has_begun", "rest", "scope")
 
     def __init__(self, rest: bytes) -> None:
         self.scope = trio.CancelScope()
         self.rest = memoryview(rest)
         """What it is still to be sent before it reads on in the log."""
+        self.has_begun = True
+        """Whether some of that has left."""
