@@ -96,6 +96,23 @@ async def test_who_stops_reading_and_reads_again_gets_each_event_once_in_order(
 
 
 @BOTH
+async def test_who_has_caught_up_costs_no_more_tasks_than_before(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        reader = await ask(server, protocol, capacity=1000)
+        await reader.status()
+        before = trio.lowlevel.current_statistics().tasks_living
+        for _ in range(2):
+            hub.publish("a", "x" * 5000)
+            await trio.testing.wait_all_tasks_blocked()
+            assert trio.lowlevel.current_statistics().tasks_living > before
+            await reader.events(1)
+            await trio.sleep(3 * server.service.tick)
+            assert trio.lowlevel.current_statistics().tasks_living == before
+
+
+@BOTH
 async def test_who_falls_off_the_history_is_told_where(
     autojump_clock: MockClock, protocol: Protocol
 ) -> None:

@@ -72,6 +72,12 @@ class Endpoint(ABC):
             self._errands = Errands(self._home, self.cut_off)
         self._errands.start_soon(task, *arguments)
 
+    def tidy(self) -> None:
+        """Let go of what no task of the connection has needed since the last time."""
+        if self._errands is not None and not self._errands.needed():
+            self._errands.cancel()
+            self._errands = None
+
     @abstractmethod
     async def _converse(self) -> None:
         """Say and hear all that there is, until the end."""

@@ -60,6 +60,7 @@ class Http1Connection(Endpoint):
 
     def tick(self, now: float) -> None:
         """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
+        self.tidy()
         exchange = self.exchange
         if exchange is None or not exchange.opened or exchange.ended:
             return

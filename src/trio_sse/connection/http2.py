@@ -77,6 +77,7 @@ class Http2Connection(Endpoint):
     def tick(self, now: float) -> None:
         """Look after everything that time brings: heartbeats, old streams, pings, idleness."""
         limits = self.service.limits
+        self.tidy()
         self.followers.tick(now)
         for exchange in list(self.exchanges.values()):
             exchange.tick(now)

@@ -52,23 +52,30 @@ class Handlers:
     def look(self, now: float) -> None:
         """Name those who were told to stop long enough ago, once each, and end their streams."""
         for exchange, stay in list(self._running.items()):
-            if stay.named or not (self._all_told or exchange.stopped):
-                continue
-            if stay.told is None:
-                stay.told = now
-            elif now - stay.told >= self._patience:
+            try:
+                if not stay.named and (self._all_told or exchange.stopped):
+                    self._look_at(exchange, stay, now)
+            except Exception:
+                # A defect that one connection brings out must not cost the others theirs.
                 stay.named = True
-                self._noted()
-                logger.warning(
-                    "The handler %s of %r was told to stop %.0f s ago and goes on; its stream is "
-                    "cut off. It must let trio.Cancelled pass, and shield only what ends by "
-                    "itself. It stands here:\n%s",
-                    stay.name,
-                    exchange.request.path,
-                    now - stay.told,
-                    stay.place(),
-                )
-                exchange.abandon()
+                logger.exception("The stream of %r failed", exchange.request.path)
+
+    def _look_at(self, exchange: Exchange, stay: _Stay, now: float) -> None:
+        if stay.told is None:
+            stay.told = now
+        elif now - stay.told >= self._patience:
+            stay.named = True
+            self._noted()
+            logger.warning(
+                "The handler %s of %r was told to stop %.0f s ago and goes on; its stream is cut "
+                "off. It must let trio.Cancelled pass, and shield only what ends by itself. It "
+                "stands here:\n%s",
+                stay.name,
+                exchange.request.path,
+                now - stay.told,
+                stay.place(),
+            )
+            exchange.abandon()
 
     async def seen_out(self) -> None:
         """Wait for the last handler to end, and name who keeps it waiting; all are told to stop."""
