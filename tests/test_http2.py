@@ -37,7 +37,7 @@ from trio_sse.wire.http2 import (
     WindowOpened,
 )
 
-NO_ERROR, REFUSED_STREAM, CANCEL = 0, 7, 8
+NO_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM, CANCEL = 0, 3, 7, 8
 CONTINUATION = 9
 
 
@@ -319,6 +319,42 @@ def test_an_answer_before_the_end_of_the_upload_tells_the_client_to_stop() -> No
     assert client.ended(stream_id)
     assert client.reset_code(stream_id) == NO_ERROR
     assert client.server.stream_count == 0
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_who_uploads_beyond_the_window_what_is_not_wanted_is_sent_away(answered: bool) -> None:
+    client = Client(Limits(max_body_bytes=10))
+    stream_id = client.ask(POST, end=False)
+    server = client.server
+    (refused,) = server.receive(raw(DATA, 0, stream_id, bytes(11)))
+    assert isinstance(refused, RefusedStream)
+    if answered:
+        server.respond_head(stream_id, 413, [], end=True)
+    # What the window still has room for may have been under way.
+    for _ in range(3):
+        assert server.receive(raw(DATA, 0, stream_id, bytes(16_384))) == []
+    rest = 65_535 - 11 - 3 * 16_384
+    assert server.receive(raw(DATA, 0, stream_id, bytes(rest))) == []
+    (gone,) = server.receive(raw(DATA, 0, stream_id, b"x"))
+    assert isinstance(gone, Gone)
+    assert gone.offence == "flow_control_error"
+    assert [code for _, code in goaways(server.output())] == [FLOW_CONTROL_ERROR]
+
+
+def test_what_is_thrown_away_takes_no_window_from_others() -> None:
+    client = Client(Limits(max_body_bytes=100_000))
+    for _ in range(3):
+        unwanted = client.ask([*POST, ("content-length", "1")], end=False)
+        for _ in range(3):
+            client.h2.send_data(unwanted, bytes(16_000))
+            client.exchange()
+    wanted = client.ask(POST, end=False)
+    for _ in range(6):
+        client.h2.send_data(wanted, bytes(16_000))
+        client.exchange()
+    client.h2.end_stream(wanted)
+    client.exchange()
+    assert len(client.asked(wanted).request.body) == 96_000
 
 
 def test_uploads_are_bounded_for_a_connection_too() -> None:

@@ -191,6 +191,11 @@ class H2Server(H2Connection):
         self.frames_sent += len(starts)
         return b"".join(write_frame(DATA, 0, stream_id, data[at : at + most]) for at in starts)
 
+    def return_connection_window(self, size: int) -> None:
+        """Let the client send as much again, on whatever streams."""
+        if size:
+            self.increment_flow_control_window(size)
+
     def has_begun(self, stream_id: int) -> bool:
         """Tell whether a stream is, or was, the client's: not idle (RFC 9113, 5.1.1)."""
         return stream_id % 2 == 1 and stream_id <= self.highest_inbound_stream_id

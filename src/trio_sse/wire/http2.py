@@ -27,6 +27,7 @@ from .frames import (
     ACK,
     DATA,
     END_HEADERS,
+    FRAME_HEADER_BYTES,
     GOAWAY,
     HEADERS,
     PADDED,
@@ -159,6 +160,13 @@ class Http2(Http2Requests):
             return
         if _came_to_nothing(frame, events):
             self._excess = self._budget.futile(self._now)
+            if frame.kind == DATA and frame.stream_id in self._unwanted:
+                self._unwanted[frame.stream_id] -= len(frame.whole) - FRAME_HEADER_BYTES
+                if self._unwanted[frame.stream_id] < 0:
+                    code = ErrorCodes.FLOW_CONTROL_ERROR
+                    reason = "a body goes on beyond the window of its stream"
+                    self._send_away(code, reason, code.name.lower(), happenings)
+                    return
         for event in events:
             happening = self._happening(event)
             if happening is not None:

@@ -24,6 +24,7 @@ from .uploads import Uploads
 
 __all__ = ["Http2Answers"]
 
+_UNWANTED_KEPT = 64
 _LARGEST_STREAM_ID = 2**31 - 1
 
 
@@ -36,6 +37,7 @@ class Http2Answers:
         "_malformed",
         "_output",
         "_over",
+        "_unwanted",
         "_uploads",
         "groups",
         "h2",
@@ -51,6 +53,8 @@ class Http2Answers:
         self._last_asked = 0
         self._malformed: set[int] = set()
         """Streams whose request was malformed: their answers end with a reset."""
+        self._unwanted: dict[int, int] = {}
+        """What may still come of bodies on the last streams that we have reset, in bytes."""
         self._draining = False
         self._over = False
         self.h2 = H2Server(limits)
@@ -142,7 +146,7 @@ class Http2Answers:
     def reset(self, stream_id: int, error_code: int) -> None:
         """Break off a stream."""
         if self.is_open(stream_id):
-            self.h2.reset_stream(stream_id, error_code)
+            self._reset(stream_id, error_code)
             self._forget(stream_id)
 
     # -- the connection itself --------------------------------------------------------
@@ -186,11 +190,18 @@ class Http2Answers:
     def _ended(self, stream_id: int) -> None:
         if stream_id in self._malformed:
             # "A server MAY send an HTTP response prior to [...] resetting" (RFC 9113, 8.1.1).
-            self.h2.reset_stream(stream_id, ErrorCodes.PROTOCOL_ERROR)
+            self._reset(stream_id, ErrorCodes.PROTOCOL_ERROR)
         elif self.h2.streams[stream_id].open:
             # Answered before the upload was complete: the rest is not wanted (RFC 9113, 8.1).
-            self.h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
+            self._reset(stream_id, ErrorCodes.NO_ERROR)
         self._forget(stream_id)
+
+    def _reset(self, stream_id: int, error_code: int) -> None:
+        # What is left of the window may be under way already. h2 keeps none for what is over.
+        self._unwanted[stream_id] = self.h2.streams[stream_id].inbound_flow_control_window
+        if len(self._unwanted) > _UNWANTED_KEPT:
+            del self._unwanted[next(iter(self._unwanted))]
+        self.h2.reset_stream(stream_id, error_code)
 
     def _forget(self, stream_id: int) -> None:
         self.stream_count -= 1

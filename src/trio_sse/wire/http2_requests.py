@@ -93,7 +93,7 @@ class Http2Requests(Http2Answers):
             return None
         if self._draining or self.stream_count >= self._limits.max_streams_per_connection:
             # The client may safely ask again, here or elsewhere (RFC 9113, 8.7).
-            self.h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            self._reset(stream_id, ErrorCodes.REFUSED_STREAM)
             self._excess = self._budget.futile(self._now)
             return None
         self.stream_count += 1
@@ -112,6 +112,11 @@ class Http2Requests(Http2Answers):
 
     def _collect(self, event: DataReceived) -> Happening | None:
         stream_id = event.stream_id
+        if stream_id not in self._uploads:
+            # Its request has been refused, and it is thrown away. The others' window is returned;
+            # of this stream no more is wanted than may be under way.
+            self.h2.return_connection_window(event.flow_controlled_length)
+            return None
         self.h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
         overrun = self._uploads.add(stream_id, event.data)
         if overrun is Overrun.DECLARED:
@@ -158,7 +163,7 @@ class Http2Requests(Http2Answers):
         if not self.is_open(stream_id):
             return None
         self._excess = self._budget.futile(self._now)
-        self.h2.reset_stream(stream_id, code)
+        self._reset(stream_id, code)
         return self._left(stream_id)
 
     @property

@@ -56,14 +56,8 @@ class Uploads:
         self._uploads[stream_id] = _Upload(request, bytearray(), declared)
 
     def add(self, stream_id: int, data: bytes) -> Overrun | None:
-        """Take a piece of a body. After an overrun the upload is dropped.
-
-        Pieces for streams that no body is awaited for are thrown away: their request has
-        been refused.
-        """
-        upload = self._uploads.get(stream_id)
-        if upload is None:
-            return None
+        """Take a piece of a body that is awaited. After an overrun the upload is dropped."""
+        upload = self._uploads[stream_id]
         upload.body += data
         self._held += len(data)
         overrun = None
@@ -115,6 +109,9 @@ class Uploads:
         for stream_id in overdue:
             self.drop(stream_id)
         return overdue
+
+    def __contains__(self, stream_id: object) -> bool:
+        return stream_id in self._uploads
 
     def __len__(self) -> int:
         return len(self._uploads)
