@@ -35,6 +35,7 @@ from trio_sse.wire.http2 import (
     Pong,
     RefusedStream,
     WindowOpened,
+    WindowsChanged,
 )
 
 NO_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM, CANCEL = 0, 3, 7, 8
@@ -164,6 +165,7 @@ def test_a_conversation_has_a_bit_of_everything() -> None:
         Left,
         RefusedStream,
         WindowOpened,
+        WindowsChanged,
     }
 
 

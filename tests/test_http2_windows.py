@@ -29,7 +29,7 @@ from http2_client import (
     resets,
 )
 from trio_sse.limits import Limits
-from trio_sse.wire.http2 import Gone, Group, Left, WindowOpened
+from trio_sse.wire.http2 import Gone, Group, Left, WindowOpened, WindowsChanged
 
 CANCEL, FLOW_CONTROL_ERROR = 8, 3
 
@@ -251,7 +251,7 @@ def test_the_windows_of_closed_streams_do_not_overflow() -> None:
     client.server.end(stream_id)
     client.exchange()
     assert client.server.receive(raw(SETTINGS, 0, 0, b"\0\4" + (70_000).to_bytes(4))) == [
-        WindowOpened(0)
+        WindowsChanged()
     ]
     assert client.listen()
 

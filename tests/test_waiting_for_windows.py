@@ -117,12 +117,20 @@ async def test_a_group_that_has_become_smaller_needs_less_room(autojump_clock: M
 
 
 class Wire:
-    """As much of a connection as those need who wait. All of its streams have room themselves."""
+    """As much of a connection as those need who wait."""
 
     connection_window = 0
 
+    def __init__(self) -> None:
+        self.looks = 0
+        self.shut: set[int] = set()
+
     def window(self, stream_id: int) -> int:
-        return self.connection_window
+        return 0 if stream_id in self.shut else self.connection_window
+
+    def is_shut(self, stream_id: int) -> bool:
+        self.looks += 1
+        return stream_id in self.shut
 
     def is_open(self, stream_id: int) -> bool:
         return True
@@ -156,4 +164,79 @@ async def test_room_that_is_too_little_for_a_group_goes_to_others(
         await wait_all_tasks_blocked()
         assert woken == ["group", "stream"]
         wire.connection_window = 100
+        windows.connection_opened()
+
+
+async def test_who_waits_for_his_own_window_is_not_looked_at_for_the_connections(
+    autojump_clock: MockClock,
+) -> None:
+    wire = Wire()
+    windows = Windows(cast(Http2, wire))
+    wire.shut = {*range(1, 100, 2)}
+    async with trio.open_nursery() as nursery:
+        for stream_id in wire.shut:
+            nursery.start_soon(windows.opened_for_stream, stream_id, 10, math.inf)
+        await wait_all_tasks_blocked()
+        wire.looks = 0
+        for _ in range(1_000):
+            wire.connection_window += 1
+            windows.connection_opened()
+        assert wire.looks == 0
+        # Its own window wakes it, and the client's SETTINGS all.
+        wire.shut.remove(1)
+        windows.wake(1)
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 49
+        wire.shut.clear()
+        windows.changed()
+
+
+async def test_who_is_shut_while_waiting_for_the_connection_is_woken_when_he_can_go_on(
+    autojump_clock: MockClock,
+) -> None:
+    wire = Wire()
+    windows = Windows(cast(Http2, wire))
+    async with trio.open_nursery() as nursery:
+        for stream_id in (1, 3):
+            nursery.start_soon(windows.opened_for_stream, stream_id, 10, math.inf)
+        await wait_all_tasks_blocked()
+        wire.shut = {1}
+        windows.changed()
+        wire.connection_window = 5
+        windows.connection_opened()
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        wire.shut.clear()
+        windows.wake(1)
+
+
+class Counted(int):
+    """A length that knows how often it was looked at."""
+
+    looks = 0
+
+    def __le__(self, other: int) -> bool:
+        Counted.looks += 1
+        return int(self) <= other
+
+
+async def test_groups_are_not_looked_at_for_less_than_any_of_them_needs(
+    autojump_clock: MockClock,
+) -> None:
+    wire = Wire()
+    windows = Windows(cast(Http2, wire))
+    async with trio.open_nursery() as nursery:
+        for group in range(50):
+            nursery.start_soon(windows.opened_for_all, group, Counted(2_000 + group), math.inf)
+        await wait_all_tasks_blocked()
+        Counted.looks = 0
+        for _ in range(1_999):
+            wire.connection_window += 1
+            windows.connection_opened()
+        assert Counted.looks <= 50
+        wire.connection_window += 1
+        windows.connection_opened()
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 49
+        wire.connection_window = 1_000_000
         windows.connection_opened()

@@ -287,6 +287,15 @@ FLOODS = (
         ),
     ),
     flooding(
+        "WINDOW_UPDATE of a byte, for the connection, while 256 streams wait for their own",
+        "CVE-2019-9511",
+        "window_updates",
+        again(
+            opened(0, 1),
+            window(0) + b"".join(request(stream_id, FOLLOW) for stream_id in range(1, 512, 2)),
+        ),
+    ),
+    flooding(
         "CONTINUATION frames of many requests",
         "CVE-2024-27316",
         "control_frames",

@@ -17,7 +17,17 @@ from ..event import encode
 from ..message import Request, Response
 from ..routes import STREAM_HEADERS, Decision, Follow, Handle
 from ..transport import Broken, Transport
-from ..wire.http2 import Asked, Gone, Happening, Http2, Left, Pong, RefusedStream, WindowOpened
+from ..wire.http2 import (
+    Asked,
+    Gone,
+    Happening,
+    Http2,
+    Left,
+    Pong,
+    RefusedStream,
+    WindowOpened,
+    WindowsChanged,
+)
 from .endpoint import LINGER_SECONDS, Endpoint
 from .exchange import StreamClosed
 from .followers import Followers
@@ -217,6 +227,8 @@ class Http2Connection(Endpoint):
                 self.windows.connection_opened()
             case WindowOpened(stream_id):
                 self.windows.wake(stream_id)
+            case WindowsChanged():
+                self.windows.changed()
             case Pong():
                 self._pulse.answered()
 

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from ..message import Request
 from . import Refused
 
-__all__ = ["Asked", "Gone", "Happening", "Left", "Pong", "RefusedStream", "WindowOpened"]
+__all__ = [
+    "Asked",
+    "Gone",
+    "Happening",
+    "Left",
+    "Pong",
+    "RefusedStream",
+    "WindowOpened",
+    "WindowsChanged",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +47,14 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class WindowOpened:
-    """There may be more room: on one stream, or, if `stream_id` is 0, on any."""
+    """There is more room: on one stream, or, if `stream_id` is 0, on the connection."""
 
     stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsChanged:
+    """There may be more room on each stream, or less: by the client's SETTINGS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +76,4 @@ class Gone:
     """What the client did, in a word to count it by; "" if it has only left."""
 
 
-Happening = Asked | RefusedStream | Left | WindowOpened | Pong | Gone
+Happening = Asked | RefusedStream | Left | WindowOpened | WindowsChanged | Pong | Gone

@@ -42,7 +42,16 @@ from .frames import (
 )
 from .group import LARGEST_WINDOW, Group
 from .h2_server import most_header_bytes
-from .happenings import Asked, Gone, Happening, Left, Pong, RefusedStream, WindowOpened
+from .happenings import (
+    Asked,
+    Gone,
+    Happening,
+    Left,
+    Pong,
+    RefusedStream,
+    WindowOpened,
+    WindowsChanged,
+)
 from .http2_requests import Http2Requests
 
 __all__ = [
@@ -55,6 +64,7 @@ __all__ = [
     "Pong",
     "RefusedStream",
     "WindowOpened",
+    "WindowsChanged",
 ]
 
 _WINDOW_UPDATE_LENGTH = 9 + 4

@@ -31,7 +31,16 @@ from ..message import Peer
 from . import Refused
 from .budget import Budget, Excess
 from .fields import are_trailers, read_request
-from .happenings import Asked, Gone, Happening, Left, Pong, RefusedStream, WindowOpened
+from .happenings import (
+    Asked,
+    Gone,
+    Happening,
+    Left,
+    Pong,
+    RefusedStream,
+    WindowOpened,
+    WindowsChanged,
+)
 from .http2_answers import Http2Answers
 from .uploads import Overrun
 
@@ -74,7 +83,7 @@ class Http2Requests(Http2Answers):
             case RemoteSettingsChanged():
                 for stream_id in self.groups:
                     self._refresh(stream_id)
-                return WindowOpened(0)
+                return WindowsChanged()
             case PingAckReceived():
                 return Pong()
             case ConnectionTerminated():
