@@ -68,14 +68,18 @@ class Endpoint(ABC):
 
         If it fails, so does the connection.
         """
-        if self._errands is None:
+        if self._errands is None or self._errands.is_retired:
             self._errands = Errands(self._home, self.cut_off)
         self._errands.start_soon(task, *arguments)
 
     def tidy(self) -> None:
         """Let go of what no task of the connection has needed since the last time."""
-        if self._errands is not None and not self._errands.needed():
-            self._errands.cancel()
+        errands = self._errands
+        if errands is None:
+            return
+        if not errands.is_retired:
+            errands.tidy()
+        elif errands.is_gone:
             self._errands = None
 
     @abstractmethod

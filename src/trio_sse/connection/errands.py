@@ -31,6 +31,7 @@ class Errands:
         "_scope",
         "_waiting",
         "_was_needed",
+        "is_retired",
     )
 
     def __init__(self, home: trio.Nursery, cut_off: Callable[[], None]) -> None:
@@ -40,6 +41,8 @@ class Errands:
         self._nursery: trio.Nursery | None = None
         self._is_closing = False
         self._was_needed = True
+        self.is_retired = False
+        """Whether its nursery is closed as nobody needed it: the next errand takes another."""
         self._waiting: list[tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]] = []
         self._scope = trio.CancelScope()
         self._over = trio.Event()
@@ -53,10 +56,17 @@ class Errands:
         elif not self._is_closing:
             self._nursery.start_soon(task, *arguments)
 
-    def needed(self) -> bool:
-        """Tell whether there was an errand since this was asked before."""
+    def tidy(self) -> None:
+        """Retire if there was no errand since this was called before."""
         needed, self._was_needed = self._was_needed, False
-        return needed or self._nursery is None or bool(self._nursery.child_tasks)
+        if not needed and self._nursery is not None and not self._nursery.child_tasks:
+            self.is_retired = True
+            self.cancel()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended, and nothing has failed."""
+        return self._over.is_set() and self._failure is None
 
     def cancel(self) -> None:
         """End the errands."""
