@@ -25,7 +25,17 @@ LAYERS = [
     {"cors"},
     {"hub"},
     {"log"},
-    {"wire", "transport", "tls", "listening", "shortage", "admission", "watchdog", "client"},
+    {
+        "wire",
+        "transport",
+        "tls_transport",
+        "tls",
+        "listening",
+        "shortage",
+        "admission",
+        "watchdog",
+        "client",
+    },
     {"fair_queue"},
     {"event", "message", "limits", "coding"},
 ]

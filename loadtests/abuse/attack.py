@@ -82,6 +82,11 @@ class Attack:
         plain = self._dialled(self.tls_port)
         return self.connected(unverifying(alpn).wrap_socket(plain), http2=http2)
 
+    def dial_tls(self) -> socket.socket:
+        """Return a blocking socket to the port of TLS, for who speaks that himself."""
+        assert self.tls_port is not None
+        return self._dialled(self.tls_port)
+
     def _dialled(self, port: int, source: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection(
             ("127.0.0.1", port), timeout=PATIENCE, source_address=(self.source or source, 0)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+
 from .attack import Attack
 from .case import Case
 from .handshakes import offer
+from .records import key_updates, renegotiations
 
 __all__ = ["CASES"]
 
@@ -56,6 +61,21 @@ def begun(attack: Attack) -> None:
 def finished(attack: Attack) -> None:
     """Shake hands a thousand times a second, and be gone."""
     offer(attack, finishes=True)
+
+
+def floods(records: Callable[[socket.socket], Iterator[bytes]]) -> Callable[[Attack], None]:
+    """Shake hands, and send records that bring nothing for as long as the server takes them."""
+
+    def attack(attack: Attack) -> None:
+        while attack.goes_on:
+            sock = attack.dial_tls()
+            pieces = records(sock)
+            connection = attack.connected(sock)
+            connection.flood(pieces, attack.until)
+            connection.wait(attack.patience)
+            attack.over(connection)
+
+    return attack
 
 
 def http1_after_h2(attack: Attack) -> None:
@@ -113,6 +133,30 @@ CASES = (
         "RFC 8446, 4",
         finished,
         ("finished", *OVERLOADED),
+        protocol="TLS",
+    ),
+    Case(
+        "renegotiation without end",
+        "CVE-2011-1473",
+        floods(renegotiations),
+        ("closed", "reset"),
+        "tls_records",
+        protocol="TLS",
+    ),
+    Case(
+        "key updates without end",
+        "RFC 8446, 4.6.3",
+        floods(partial(key_updates, asks=False)),
+        ("closed", "reset"),
+        "tls_records",
+        protocol="TLS",
+    ),
+    Case(
+        "key updates that are to be answered",
+        "RFC 8446, 4.6.3",
+        floods(partial(key_updates, asks=True)),
+        ("closed", "reset"),
+        "tls_records",
         protocol="TLS",
     ),
     Case(

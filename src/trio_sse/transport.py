@@ -1,4 +1,4 @@
-"""A non-blocking byte stream: TCP and Unix sockets, TLS over them, and an in-memory pair.
+"""A non-blocking byte stream: TCP and Unix sockets, and an in-memory pair.
 
 `send` and `receive` never wait; `wait_writable` and `wait_readable` do, and are the only
 awaits. That split is why `trio.SocketStream` is not used: a publish must be able to write
@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 from collections.abc import Awaitable
 from typing import Protocol
 
@@ -22,9 +21,9 @@ from .message import Peer
 
 __all__ = [
     "Broken",
+    "Flooded",
     "MemoryTransport",
     "SocketTransport",
-    "TlsTransport",
     "Transport",
     "memory_pair",
 ]
@@ -36,6 +35,10 @@ HTTP/2 frames, requests that are taken back at once, take 8 ms in 4 KiB and 120 
 
 class Broken(Exception):
     """The peer is gone or cannot be understood; nothing more can be sent or received."""
+
+
+class Flooded(Broken):
+    """The peer sends what costs work and brings nothing; its text says what."""
 
 
 class Transport(Protocol):
@@ -126,99 +129,6 @@ class SocketTransport:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
-    def detach(self) -> socket.socket:
-        """Give the socket away, for TLS to be laid over it."""
-        self._number = -1
-        return self._socket
-
-
-class TlsTransport:
-    """TLS on the server's side, over a socket that a `SocketTransport` held.
-
-    `ssl.SSLSocket` on a non-blocking socket, not memory BIOs: half the copies and half the
-    memory, and OpenSSL keeps what a full socket would not take.
-    """
-
-    __slots__ = ("_socket", "_wants_write", "peer")
-
-    def __init__(self, plain: SocketTransport, context: ssl.SSLContext) -> None:
-        """Take the socket over. Raises Broken if the peer has reset the connection already."""
-        try:
-            self._socket = _wrap(plain.detach(), context)
-        except OSError as error:
-            raise Broken(f"TLS handshake failed: {_why(error)}") from None
-        self.peer = plain.peer
-        self._wants_write = False
-
-    def handshake(self) -> bool:
-        """Go on with the handshake as far as it goes; False if `wait_readable` must be next.
-
-        Never waits, but takes up to half a millisecond. Raises Broken.
-        """
-        self._wants_write = False
-        try:
-            self._socket.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLWantWriteError:
-            self._wants_write = True
-            return False
-        except OSError as error:
-            raise Broken(f"TLS handshake failed: {_why(error)}") from None
-        return True
-
-    @property
-    def protocol(self) -> str | None:
-        """The one that was agreed on by ALPN, if any."""
-        return self._socket.selected_alpn_protocol()
-
-    def send(self, data: bytes | memoryview) -> int:
-        try:
-            return self._socket.send(data)
-        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return 0
-        except OSError as error:
-            raise Broken(f"sending failed: {_why(error)}") from None
-
-    def receive(self) -> bytes | None:
-        self._wants_write = False
-        try:
-            return self._socket.recv(RECEIVE_BYTES)
-        except ssl.SSLWantReadError:
-            return None
-        except ssl.SSLWantWriteError:
-            # TLS itself has something to say first (a key update, RFC 8446, 4.6.3).
-            self._wants_write = True
-            return None
-        except OSError as error:
-            raise Broken(f"receiving failed: {_why(error)}") from None
-
-    async def wait_writable(self) -> None:
-        await trio.lowlevel.wait_writable(self._socket)
-
-    async def wait_readable(self) -> None:
-        if self._wants_write:
-            await trio.lowlevel.wait_writable(self._socket)
-        elif self._socket.pending():
-            # Decrypted already: the socket itself may have nothing more.
-            await trio.lowlevel.checkpoint()
-        else:
-            await trio.lowlevel.wait_readable(self._socket)
-
-    def send_eof(self) -> None:
-        # close_notify, so that the client can tell an end from a cut (RFC 8446, 6.1). unwrap()
-        # also asks for the peer's answer, which nobody waits for: hence what is suppressed.
-        with contextlib.suppress(OSError, ValueError):
-            self._socket.unwrap()
-        with contextlib.suppress(OSError):
-            # SSLSocket's own shutdown() ends receiving too: it forgets the session.
-            socket.socket.shutdown(self._socket, socket.SHUT_WR)
-
-    def close(self) -> None:
-        if self._socket.fileno() != -1:
-            trio.lowlevel.notify_closing(self._socket)
-            self._socket.close()
-
 
 class MemoryTransport:
     """One end of an in-memory connection with a bounded buffer each way, for tests.
@@ -288,15 +198,3 @@ def memory_pair(capacity: int = 64 * 1024) -> tuple[MemoryTransport, MemoryTrans
     )
     left.other, right.other = right, left
     return left, right
-
-
-def _wrap(sock: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
-    # SSLSocket asks this as well, but leaks the socket if there is no peer any more.
-    sock.getpeername()
-    return context.wrap_socket(
-        sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
-    )
-
-
-def _why(error: OSError) -> str:
-    return getattr(error, "reason", None) or error.strerror or str(error)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
@@ -15,7 +17,7 @@ from trio_sse import Bind, Limits
 from .canary import CANARY_CONNECTIONS, watched_site
 from .curl import answer
 from .programs import needs
-from .raw import raw_peer
+from .raw import RawPeer, raw_peer
 from .site import Certificate, Site, until
 
 # RFC 8446, 6 and B.2: alerts that are fatal.
@@ -140,3 +142,47 @@ async def test_a_handshake_that_does_not_go_on_is_given_up(site: Site, where: st
     async with raw_peer(site.port) as peer:
         await peer.send(HANDSHAKES[where])
         await peer.rest()
+
+
+@asynccontextmanager
+async def s_client(port: int, *arguments: str) -> AsyncIterator[RawPeer]:
+    """OpenSSL's own client, which obeys letters: what it is told, and all that it says."""
+    process = await trio.lowlevel.open_process(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdio is not None
+    try:
+        yield RawPeer(process.stdio)
+    finally:
+        process.kill()
+        await process.wait()
+        await process.stdio.aclose()
+
+
+@needs("openssl")
+async def test_who_asks_to_renegotiate_is_refused(
+    certificate: Certificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    binds = Bind(port=0, tls=certificate.server()), Bind(port=0)
+    async with watched_site(caplog, *binds) as site, s_client(site.port, "-tls1_2") as client:
+        await client.until(b"Verify return code")
+        await client.send(b"R\n")
+        await client.until(b"RENEGOTIATING")
+        assert b"no renegotiation" in await client.rest()
+
+
+@needs("openssl")
+async def test_keys_may_be_changed_on_the_way(
+    certificate: Certificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    binds = Bind(port=0, tls=certificate.server()), Bind(port=0)
+    async with watched_site(caplog, *binds) as site, s_client(site.port, "-tls1_3") as client:
+        await client.until(b"Verify return code")
+        for letter in b"K\n", b"k\n", b"K\n":
+            await client.send(letter)
+            await client.until(b"KEYUPDATE")
+        await client.send(b"GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await client.until(b"A page.\n")

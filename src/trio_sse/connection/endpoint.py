@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import trio
 
-from ..transport import Broken, Transport
+from ..transport import Broken, Flooded, Transport
 from .errands import Errands
 from .outbox import Outbox
 from .service import Service
@@ -103,6 +103,9 @@ class Endpoint(ABC):
         try:
             while (data := self.transport.receive()) is None:
                 await self.transport.wait_readable()
+        except Flooded as error:
+            self.service.offended(self.transport.peer, "tls_records", str(error))
+            return b""
         except Broken as error:
             logger.debug("%s: %s", self.transport.peer, error)
             return b""

@@ -12,7 +12,8 @@ from typing import Literal
 
 import trio
 
-from ..transport import Broken, SocketTransport, TlsTransport, Transport
+from ..tls_transport import TlsTransport
+from ..transport import Broken, SocketTransport, Transport
 from ..wire.http1 import Http1
 from ..wire.http2 import Http2
 from .http1 import Http1Connection
@@ -82,29 +83,12 @@ async def _secure(
             socket.send(PLAIN_TEXT_ON_TLS)
             socket.send_eof()
         return None
-    turns = service.handshakes
-    transport, is_done = await turns.step(socket.peer, lambda: _begin_tls(socket, context))
-    try:
-        while not is_done:
-            await transport.wait_readable()
-            is_done = await turns.step(transport.peer, transport.handshake)
-    except BaseException:
-        # It has taken the socket over, and is not known outside yet.
-        transport.close()
-        raise
+    transport = TlsTransport(socket, context)
+    while not await service.handshakes.step(socket.peer, transport.handshake):
+        await transport.wait_readable()
     if transport.protocol == "h2":
         return _http2(service, transport, "https")
     return _http1(service, transport, "https")
-
-
-def _begin_tls(socket: SocketTransport, context: ssl.SSLContext) -> tuple[TlsTransport, bool]:
-    """Lay TLS over a socket and make the first step; the flag says whether it is the last."""
-    transport = TlsTransport(socket, context)
-    try:
-        return transport, transport.handshake()
-    except BaseException:
-        transport.close()
-        raise
 
 
 async def choose(

@@ -1,0 +1,129 @@
+"""Clients that keep TLS busy with itself: what one read may cost, and when it is enough."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import trio
+
+from trio_sse.message import Peer
+from trio_sse.tls import self_signed
+from trio_sse.tls_transport import MOST_EMPTY, TlsTransport
+from trio_sse.transport import RECEIVE_BYTES, Flooded, SocketTransport
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from loadtests.abuse.records import key_updates, renegotiations
+
+Records = Callable[[socket.socket], Iterator[bytes]]
+
+FLOODS: dict[str, Records] = {
+    "renegotiations": renegotiations,
+    "key updates": partial(key_updates, asks=False),
+    "key updates that are to be answered": partial(key_updates, asks=True),
+}
+
+
+@pytest.fixture(scope="module")
+def context() -> ssl.SSLContext:
+    return self_signed()
+
+
+async def shaken(
+    context: ssl.SSLContext, records: Records
+) -> tuple[TlsTransport, socket.socket, Iterator[bytes]]:
+    """A connection after the handshake: our end, theirs, and what they go on to say."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        transport = TlsTransport(
+            SocketTransport(listener.accept()[0], Peer("192.0.2.1", 1)), context
+        )
+    pieces: list[Iterator[bytes]] = []
+
+    async def shake() -> None:
+        pieces.append(await trio.to_thread.run_sync(records, theirs))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shake)
+        while not transport.handshake():
+            await transport.wait_readable()
+    return transport, theirs, pieces[0]
+
+
+async def read_all(transport: TlsTransport) -> list[bytes | None]:
+    """What each read brings until the end; last, why there will be no more if it is a flood."""
+    found: list[bytes | None] = []
+    while not found or found[-1] != b"":
+        await transport.wait_readable()
+        try:
+            found.append(transport.receive())
+        except Flooded as error:
+            return [*found, str(error).encode()]
+    return found
+
+
+@pytest.mark.parametrize("records", FLOODS.values(), ids=FLOODS)
+async def test_a_flood_is_read_piece_by_piece_and_then_no_more(
+    context: ssl.SSLContext, records: Records
+) -> None:
+    transport, theirs, pieces = await shaken(context, records)
+    theirs.sendall(b"".join(islice(pieces, 2 * MOST_EMPTY // 27)))
+    *reads, last = await read_all(transport)
+    assert reads == [None] * len(reads)
+    assert len(reads) >= MOST_EMPTY // RECEIVE_BYTES - 1
+    assert last == b"sends records that bring nothing"
+    theirs.close()
+    transport.close()
+
+
+@pytest.mark.parametrize("records", FLOODS.values(), ids=FLOODS)
+async def test_some_are_no_flood(context: ssl.SSLContext, records: Records) -> None:
+    transport, theirs, pieces = await shaken(context, records)
+    theirs.sendall(b"".join(islice(pieces, 100)))
+    theirs.shutdown(socket.SHUT_WR)
+    assert (await read_all(transport))[-1] == b""
+    theirs.close()
+    transport.close()
+
+
+async def test_who_asks_for_answers_and_reads_none_is_sent_away(context: ssl.SSLContext) -> None:
+    records = partial(key_updates, asks=True)
+    transport, theirs, pieces = await shaken(context, records)
+    assert transport.send(bytes(32 << 20)) == 0  # more than the kernel ever takes
+    theirs.sendall(b"".join(islice(pieces, MOST_EMPTY // 27)))
+    assert (await read_all(transport))[-1] == b"asks TLS for answers and does not read them"
+    theirs.close()
+    transport.close()
+
+
+async def test_an_upload_in_long_records_is_no_flood(context: ssl.SSLContext) -> None:
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    secured: list[ssl.SSLSocket] = []
+
+    def records(sock: socket.socket) -> Iterator[bytes]:
+        secured.append(client.wrap_socket(sock))
+        return iter(())
+
+    transport, _, _ = await shaken(context, records)
+    upload, received = bytes(1 << 20), bytearray()
+
+    async def send() -> None:
+        await trio.to_thread.run_sync(secured[0].sendall, upload)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        while len(received) < len(upload):
+            await transport.wait_readable()
+            received += transport.receive() or b""
+    assert received == upload
+    secured[0].close()
+    transport.close()
