@@ -146,7 +146,7 @@ Trouble = Callable[[MemoryServer, MemoryTransport], None]
 
 
 def cut_off(server: MemoryServer, client: MemoryTransport) -> None:
-    for connection in tuple(server._connections):
+    for connection in tuple(server._rounds):
         connection.cut_off()
 
 

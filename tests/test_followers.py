@@ -10,6 +10,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from support.http1_client import Http1Client
 from support.http2_client import Http2Client
 from support.logs import Log, complaints
 from support.memory_server import serving
@@ -69,6 +70,39 @@ async def test_a_heartbeat_comes_only_where_nothing_else_was_sent_and_is_never_l
         assert max(silences) <= limits.heartbeat
         assert min(heartbeats) >= server.service.silence - 0.25  # we look that often
         assert len(heartbeats) > 4
+
+
+async def test_who_cannot_take_a_heartbeat_is_not_live_until_it_has(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), Limits(heartbeat=15), hub=hub) as server:
+        client = Http1Client(server.connect(capacity=1000))
+        await client.open("/")
+        await trio.testing.wait_all_tasks_blocked()
+        client.transport.receive()
+        server.transports[0].send(bytes(1000))  # as if an event had filled what there is
+        await trio.sleep(15)
+        # Who is live is written to past the outbox, so nothing may wait there.
+        assert hub.statistics().subscribers == 0
+        hub.publish("a", "next")
+        assert client.transport.receive() == bytes(1000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (client.transport.receive() or b"").startswith(b"3\r\n:\n\n\r\n")
+        assert hub.statistics().subscribers == 1
+
+
+async def test_a_follower_whose_head_has_not_left_yet_is_not_live(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        reader = await ask(server, "HTTP/1.1", capacity=30)
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().streams == 1
+        assert hub.statistics().subscribers == 0
+        hub.publish("a", "x")
+        assert await reader.data(1) == ["x"]
+        await trio.testing.wait_all_tasks_blocked()
+        assert hub.statistics().subscribers == 1
 
 
 # -- slow and quick ---------------------------------------------------------------------

@@ -216,7 +216,7 @@ def a_slow_pump() -> Iterator[None]:
     """Small batches, and a look at the clock after each outlet."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trio_sse.hub.pump.BATCH_BYTES", 150)
-        patch.setattr("trio_sse.hub.pump.OUTLETS_A_CLOCK_READING", 1)
+        patch.setattr("trio_sse.hub.pump.OUTLETS_AT_ONCE", 1)
         yield
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
+import socket
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +14,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from support.logs import complaints
 from support.reading import take
 from trio_sse.event import Event
 from trio_sse.hub import (
@@ -21,6 +25,7 @@ from trio_sse.hub import (
     identity,
     open_hub,
 )
+from trio_sse.hub.pump import OUTLETS_AT_ONCE
 
 
 class Recorder(Outlet):
@@ -170,6 +175,128 @@ async def test_an_outlet_with_a_defect_costs_the_others_nothing(
     (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert record.exc_info is not None
     assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_who_joins_while_a_part_is_on_its_way_is_told_of_no_gap_when_the_log_wraps(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Publisher(Recorder):
+        def deliver(self, framed: bytes, stop: int) -> None:
+            super().deliver(framed, stop)
+            if b"id: 0" in framed:
+                for _ in range(4):
+                    hub.publish("b", "x")
+                hub.publish("a", Event("wrapped", id="9"))
+
+    monkeypatch.setattr("trio_sse.hub.pump.BATCH_BYTES", 100)
+    async with open_hub(max_events=4) as hub:
+        early, late = Publisher(hub, "a"), Recorder(hub, "a")
+        hub.join(early)
+        for number in range(4):
+            hub.publish("a", Event("x" * 40, id=str(number)))
+        hub.join(late)  # before the pump has had a turn, and a batch takes two
+        await trio.testing.wait_all_tasks_blocked()
+        assert late.received == b"id: 9\ndata: wrapped\n\n"
+
+
+class Written(Recorder):
+    """An outlet with a socket, which is told how much of it was taken."""
+
+    def __init__(self, hub: Hub, sock: socket.socket) -> None:
+        super().__init__(hub, "a")
+        sock.setblocking(False)
+        self.file = sock.fileno()
+        self.taken: list[int] = []
+
+    def delivered(self, framed: bytes, stop: int, taken: int) -> None:
+        self.taken.append(taken)
+        self.cursor = stop
+
+
+@pytest.fixture
+def pairs() -> Iterator[list[tuple[socket.socket, socket.socket]]]:
+    """Pairs of connected sockets, more than are written to at once."""
+    pairs = [socket.socketpair() for _ in range(OUTLETS_AT_ONCE + 8)]
+    yield pairs
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+async def test_outlets_with_a_file_are_written_to_and_told_how_much_of_it_was_taken(
+    autojump_clock: MockClock, pairs: list[tuple[socket.socket, socket.socket]]
+) -> None:
+    def fill(sock: socket.socket) -> None:
+        sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sock.send(bytes(1024))
+
+    fill(pairs[2][0])
+    pairs[5][1].close()
+    pairs[7][0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    async with open_hub() as hub:
+        outlets = [Written(hub, ours) for ours, _ in pairs]
+        plain = Recorder(hub, "a")
+        outlets[9].file = -1
+        for outlet in (*outlets, plain):
+            hub.join(outlet)
+        hub.publish("a", Event("x" * 50_000, id="1"))
+        await trio.testing.wait_all_tasks_blocked()
+        whole = b"id: 1\ndata: " + b"x" * 50_000 + b"\n\n"
+        # Full, closed at the other end, and without a file: these are asked to do it themselves.
+        by_themselves = {outlets[number] for number in (2, 5, 9)}
+        assert {each for each in outlets if each.received == whole} == by_themselves
+        assert plain.received == whole
+        (partly,) = outlets[7].taken
+        assert 0 < partly < len(whole)
+        for outlet, (_, theirs) in zip(outlets, pairs, strict=True):
+            if outlet in by_themselves:
+                assert outlet.taken == []
+            else:
+                assert len(outlet.taken) == 1
+                assert theirs.recv(100_000) == whole[: outlet.taken[0]]
+                assert outlet is outlets[7] or outlet.taken == [len(whole)]
+
+
+async def test_who_leaves_before_its_turn_is_not_written_to(
+    autojump_clock: MockClock, pairs: list[tuple[socket.socket, socket.socket]]
+) -> None:
+    class Last(Recorder):
+        def deliver(self, framed: bytes, stop: int) -> None:
+            hub.leave(outlets[-1])
+
+    async with open_hub() as hub:
+        first = Last(hub, "a")
+        hub.join(first)
+        outlets = [Written(hub, ours) for ours, _ in pairs]
+        for outlet in outlets:
+            hub.join(outlet)
+        hub.publish("a", "x")
+        await trio.testing.wait_all_tasks_blocked()
+        assert [len(each.taken) for each in outlets] == [1] * (len(outlets) - 1) + [0]
+        assert outlets[-1].cursor == 0
+
+
+async def test_a_defect_in_one_that_was_written_to_costs_the_others_nothing(
+    autojump_clock: MockClock,
+    pairs: list[tuple[socket.socket, socket.socket]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Defective(Written):
+        def delivered(self, framed: bytes, stop: int, taken: int) -> None:
+            raise ZeroDivisionError
+
+    async with open_hub() as hub:
+        defective, sound = Defective(hub, pairs[0][0]), Written(hub, pairs[1][0])
+        hub.join(defective)
+        hub.join(sound)
+        hub.publish("a", "x")
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(sound.taken) == 1
+        assert defective.is_cut_off
+        assert not sound.is_cut_off
+    assert complaints(caplog) == ["An outlet failed; its subscribers are cut off"]
 
 
 async def test_a_reader_whose_wake_up_fails_reads_on_by_itself(

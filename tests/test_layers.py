@@ -18,7 +18,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"__init__"},
-    {"server", "asgi"},
+    {"server", "rounds", "asgi"},
     {"connection"},
     {"mercure"},
     {"routes"},

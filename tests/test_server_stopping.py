@@ -10,7 +10,7 @@ import trio
 
 from support.logs import Log, complaints
 from support.visitor import become, running, site, tls_pair, visit
-from trio_sse import server as server_module
+from trio_sse import rounds
 from trio_sse.connection.http1 import Http1Connection
 from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
@@ -51,7 +51,7 @@ async def test_a_connection_that_fails_at_a_tick_is_cut_off(
 ) -> None:
     tick = Http1Connection.tick
 
-    def tick_or_fail(self: Http1Connection, now: float) -> None:
+    def tick_or_fail(self: Http1Connection, now: float) -> float:
         monkeypatch.setattr(Http1Connection, "tick", tick)
         raise ZeroDivisionError("a defect")
 
@@ -128,7 +128,7 @@ async def test_a_handler_is_ended_when_its_time_in_a_drain_is_over() -> None:
 async def test_a_drain_of_many_lets_others_have_their_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server_module, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(rounds, "SLICE_SECONDS", 0.0)
     async with open_hub() as hub, running(site(hub), stops=True) as server:
         followers = [await visit(server) for _ in range(20)]
         for follower in followers:

@@ -10,7 +10,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -21,6 +21,7 @@ from .fair_queue import FairQueue, source_of
 from .limits import Limits
 from .listening import Address, Batch, Bind, Listener, listen
 from .message import Peer
+from .rounds import Rounds
 from .routes import Routes
 from .shortage import Shortage
 from .transport import SocketTransport
@@ -32,9 +33,6 @@ DEFAULT_BIND = Bind()
 DEFAULT_LIMITS = Limits()
 
 logger = logging.getLogger("trio_sse.server")
-
-SLICE_SECONDS = 0.002
-"""How long work on all connections may hold the event loop."""
 
 OUT_OF_FILES_PAUSE = 0.1
 """Seconds to wait when the process may open no more files: some will be closed."""
@@ -87,7 +85,7 @@ class Server:
         """Where it listens, with real ports."""
         self._service = service
         self._listeners = listeners
-        self._connections: dict[Connection, None] = {}
+        self._rounds = Rounds(service.tick)
         self._admission = Admission(service.limits)
         self._shortage = Shortage()
         self._drain_asked = trio.Event()
@@ -196,7 +194,7 @@ class Server:
         try:
             connection = await negotiate(self._service, plain, tls)
             if connection is not None and not self._service.draining:
-                self._connections[connection] = None
+                self._rounds.add(connection)
                 await connection.run()
         except* Exception as errors:
             self._service.counters.failed += 1
@@ -209,9 +207,9 @@ class Server:
 
     def _forget(self, connection: Connection | None, peer: Peer) -> None:
         self._admission.leave(peer)
-        if connection in self._connections:
-            del self._connections[connection]
-            if self._service.draining and not self._connections:
+        if connection is not None and connection in self._rounds:
+            self._rounds.remove(connection)
+            if self._service.draining and not self._rounds:
                 self._all_gone.set()
 
     async def _tick(self) -> None:
@@ -221,40 +219,27 @@ class Server:
             while True:
                 await trio.sleep(self._service.tick)
                 self._shortage.tick(trio.current_time())
-                await self._visit(lambda connection: connection.tick(trio.current_time()))
+                await self._rounds.visit(self._rounds.next(), self._look_after)
                 handlers.look(trio.current_time())
         finally:
             # Until the last connection has ended: who waits for that is told what for.
             await handlers.seen_out()
 
+    def _look_after(self, connection: Connection) -> None:
+        self._rounds.put_off(connection, connection.tick(trio.current_time()))
+
     async def _drain(self) -> None:
         service = self._service
         service.draining = True
-        if not self._connections:
+        if not self._rounds:
             return
-        await self._visit(lambda connection: connection.drain())
+        await self._rounds.visit(list(self._rounds), lambda connection: connection.drain())
         with trio.move_on_after(service.limits.drain_timeout):
             await self._all_gone.wait()
             return
-        await self._visit(lambda connection: connection.stop_handlers())
+        await self._rounds.visit(list(self._rounds), lambda connection: connection.stop_handlers())
         with trio.move_on_after(LAST_WORDS_SECONDS):
             await self._all_gone.wait()
-
-    async def _visit(self, action: Callable[[Connection], None]) -> None:
-        """Do something with each connection without holding the event loop for long."""
-        deadline = time.perf_counter() + SLICE_SECONDS
-        for connection in list(self._connections):
-            if connection not in self._connections:
-                continue
-            try:
-                action(connection)
-            except Exception:
-                # A defect that one connection brings out must not cost the others theirs.
-                logger.exception("%s: the connection failed", connection.transport.peer)
-                connection.cut_off()
-            if time.perf_counter() > deadline:
-                await trio.lowlevel.checkpoint()
-                deadline = time.perf_counter() + SLICE_SECONDS
 
 
 async def serve(

@@ -44,11 +44,13 @@ class TlsTransport:
         "_taken",
         "_tls",
         "_unsent",
+        "file",
         "peer",
     )
 
     def __init__(self, plain: SocketTransport, context: ssl.SSLContext) -> None:
         self.peer = plain.peer
+        self.file = -1
         self._plain = plain
         self._arrived, self._encrypted = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._encrypted, server_side=True)

@@ -45,6 +45,8 @@ class Transport(Protocol):
     """What a connection needs of a byte stream."""
 
     peer: Peer
+    file: int
+    """The number of a file to which `os.write` does what `send` does, or -1."""
 
     def send(self, data: bytes | memoryview) -> int:
         """Send what fits without waiting and return how many bytes were taken.
@@ -75,19 +77,19 @@ class Transport(Protocol):
 class SocketTransport:
     """A connected TCP or Unix socket, which it owns from now on."""
 
-    __slots__ = ("_number", "_socket", "peer")
+    __slots__ = ("_socket", "file", "peer")
 
     def __init__(self, sock: socket.socket, peer: Peer) -> None:
         sock.setblocking(False)
         self._socket = sock
-        self._number = sock.fileno()  # -1 as soon as the socket is not ours any more
+        self.file = sock.fileno()  # -1 as soon as the socket is not ours any more
         self.peer = peer
 
     def send(self, data: bytes | memoryview) -> int:
         try:
             # Does what `socket.send` does, which takes 0.2 µs longer to find out what it is to
             # do: a tenth of what an event costs a client on HTTP/1.1 beside the kernel's part.
-            return os.write(self._number, data)
+            return os.write(self.file, data)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
@@ -124,7 +126,7 @@ class SocketTransport:
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        self._number = -1
+        self.file = -1
         if self._socket.fileno() != -1:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
@@ -139,6 +141,7 @@ class MemoryTransport:
 
     def __init__(self, peer: Peer, capacity: int) -> None:
         self.peer = peer
+        self.file = -1
         self.other: MemoryTransport = self
         self.closed = False
         self._capacity = capacity

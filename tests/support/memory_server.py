@@ -71,7 +71,7 @@ class MemoryServer(Server):
     @property
     def connection(self) -> Connection:
         """The one connection there is."""
-        (connection,) = self._connections
+        (connection,) = self._rounds
         return connection
 
     @property

@@ -9,6 +9,7 @@ a follower that has to catch up.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Coroutine
 from typing import Any
 
@@ -58,17 +59,23 @@ class Http1Connection(Endpoint):
         self.begins_by: float | None = None
         """When the first head is due, if its time has begun before the connection was made."""
 
-    def tick(self, now: float) -> None:
-        """Look after the stream: a heartbeat if it was silent, an end if it is old enough."""
+    def tick(self, now: float) -> float:
+        """Look after the stream: a heartbeat if it was silent, an end if it is old enough.
+
+        Return how long no further look is needed, in seconds.
+        """
         self.tidy()
-        exchange = self.exchange
+        exchange, service = self.exchange, self.service
         if exchange is None or not exchange.opened or exchange.ended:
-            return
-        if exchange.expires is not None and now >= exchange.expires:
+            return 0.0
+        expires = math.inf if exchange.expires is None else exchange.expires
+        if now >= expires:
             exchange.scope.cancel()
-        elif now - exchange.last_heard >= self.service.silence and self.outbox.clear:
+        elif now - exchange.last_heard >= service.silence and self.outbox.clear:
             exchange.heard = now
             exchange.say(HEARTBEAT)
+        silent = exchange.last_heard + service.silence
+        return min(silent - now, expires - now, service.leisure)
 
     def drain(self) -> None:
         """End followers at once and the connection with its last answer; handlers may finish."""

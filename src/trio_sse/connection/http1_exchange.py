@@ -58,7 +58,9 @@ class Http1Exchange(Exchange):
     def say(self, payload: bytes) -> None:
         """Send what is for this client only, after all that waits. Never blocks or raises."""
         coded = payload if self._body is None else self._body.say(payload)
-        self._connection.outbox.write(self._connection.wire.frame(coded))
+        sent = self._connection.outbox.write(self._connection.wire.frame(coded))
+        if not sent and self._outlet is not None:
+            self._outlet.fall_behind()
 
     async def write(self, payload: bytes) -> None:
         outbox = self._connection.outbox
@@ -140,7 +142,7 @@ class Http1Exchange(Exchange):
 class Http1Outlet(Outlet):
     """One follower on one connection."""
 
-    __slots__ = ("_catching_up", "_connection", "_hub", "_outbox", "_transport")
+    __slots__ = ("_catching_up", "_connection", "_hub")
 
     def __init__(
         self,
@@ -152,17 +154,16 @@ class Http1Outlet(Outlet):
     ) -> None:
         super().__init__(selectors, frame, cursor)
         self._connection = connection
-        # Here too: a delivery needs nothing else of the connection.
-        self._outbox, self._transport = connection.outbox, connection.transport
+        self.file = connection.transport.file
         self._hub = hub
         self._catching_up: trio.CancelScope | None = None
 
     def start(self) -> None:
         """Join the live ones if there is nothing to catch up with, else catch up first."""
-        if self.cursor == self._hub.log.head:
+        if self.cursor == self._hub.log.head and self._connection.outbox.clear:
             self._hub.join(self)
         else:
-            self._fall_behind()
+            self._catch_up_soon()
 
     def stop(self) -> None:
         """Receive no more."""
@@ -170,33 +171,33 @@ class Http1Outlet(Outlet):
         if self._catching_up is not None:
             self._catching_up.cancel()
 
+    def fall_behind(self) -> None:
+        """Be live no more: something waits to be written first, or nothing can be any more."""
+        if self.audience is not None:
+            self._hub.leave(self)
+            if self._connection.outbox.size:
+                self._catch_up_soon()
+
     def deliver(self, framed: bytes, stop: int) -> None:
-        outbox = self._outbox
-        if outbox.clear:
-            # What `outbox.write` would do, without calls: after each system call the processor
-            # has to fetch the interpreter anew, so less of it is more than it seems.
-            self.cursor = stop
-            try:
-                taken = self._transport.send(framed)
-            except Broken as error:
-                outbox.fail(error)
-                self._hub.leave(self)
-                return
-            if taken == len(framed):
-                return
-            outbox.keep(memoryview(framed)[taken:])
-        self._hub.leave(self)
-        self._fall_behind()
+        self.cursor = stop
+        if not self._connection.outbox.write(framed):
+            self.fall_behind()
+
+    def delivered(self, framed: bytes, stop: int, taken: int) -> None:
+        self.cursor = stop
+        if taken < len(framed):
+            self._connection.outbox.keep(memoryview(framed)[taken:])
+            self.fall_behind()
 
     def cut_off(self) -> None:
         self._connection.cut_off()
 
-    def _fall_behind(self) -> None:
+    def _catch_up_soon(self) -> None:
         self._catching_up = trio.CancelScope()
         self._connection.start_soon(self._catch_up, self._catching_up)
 
     async def _catch_up(self, scope: trio.CancelScope) -> None:
-        outbox, hub = self._outbox, self._hub
+        outbox, hub = self._connection.outbox, self._hub
         with scope:
             while True:
                 await outbox.drained()
@@ -238,9 +239,11 @@ class DeflatedOutlet(Http1Outlet):
 
     def deliver(self, framed: bytes, stop: int) -> None:
         super().deliver(framed, stop)
-        # It was taken. Who has left with a part of it stands further on, if others' events follow.
-        if self.cursor >= stop:
-            self._body.hear(framed)
+        self._body.hear(framed)
+
+    def delivered(self, framed: bytes, stop: int, taken: int) -> None:
+        super().delivered(framed, stop, taken)
+        self._body.hear(framed)
 
     def _frame_alone(self, payload: bytes) -> bytes:
         return self._connection.wire.frame(self._body.say(payload))

@@ -84,8 +84,11 @@ class Http2Connection(Endpoint):
         """A head that has begun and not ended when it was looked after, first at that time."""
         self._head_since = 0.0
 
-    def tick(self, now: float) -> None:
-        """Look after everything that time brings: heartbeats, old streams, pings, idleness."""
+    def tick(self, now: float) -> float:
+        """Look after everything that time brings: heartbeats, old streams, pings, idleness.
+
+        Return how long no further look is needed: not for long, with so much to look after.
+        """
         limits = self.service.limits
         self.tidy()
         self.followers.tick(now)
@@ -101,6 +104,7 @@ class Http2Connection(Endpoint):
         if self._is_idle and now - self._idle_since >= limits.idle_timeout:
             self._reading.cancel()
         self.flush()
+        return 0.0
 
     def _look_after_heads(self, now: float) -> None:
         """Send the client away if it has begun to say something, and does not go on."""

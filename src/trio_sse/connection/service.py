@@ -33,6 +33,10 @@ OFFENCE_LINES_PER_SECOND = 1
 """A flood of bad peers must not become a flood of lines, and ten of them at once are enough to
 see what is the matter. They are INFO, as in nginx: a server has done nothing wrong."""
 
+SHORTEST_LIFE = 0.9
+"""The part of `max_lifetime` that a stream lives at least: streams that began together need not
+come back together."""
+
 OFFENCES = {400: "malformed", 408: "too_late", 413: "body_too_large", 431: "head_too_large"}
 """What a client did whose request was refused with this status."""
 
@@ -81,7 +85,19 @@ class Service:
     handlers: Handlers = field(init=False)
     """Those that run."""
 
+    tick: float = field(init=False)
+    """How often connections look after what time brings them, in seconds."""
+    silence: float = field(init=False)
+    """After how long without an event a heartbeat is due: a tick early, so that at the latest
+    possible tick it is not late."""
+    leisure: float = field(init=False)
+    """For how long no stream that has yet to begin is too silent or too old, in seconds."""
+
     def __post_init__(self) -> None:
+        self.tick = _tick(self.limits)
+        self.silence = self.limits.heartbeat - self.tick
+        lifetime = self.limits.max_lifetime
+        self.leisure = min(self.silence, math.inf if lifetime is None else SHORTEST_LIFE * lifetime)
         above = self.limits.compress_above
         self.coding = None if above is None else Coding(above)
         self.handlers = Handlers(self.limits.stop_timeout, self._overstayed)
@@ -164,7 +180,7 @@ class Service:
         if lifetime is None:
             return None
         latest = lifetime - self.tick
-        return now + latest - self.random.random() * (latest - 0.9 * lifetime)
+        return now + latest - self.random.random() * (latest - SHORTEST_LIFE * lifetime)
 
     def opening(self) -> bytes:
         """Return what each stream begins with: a comment, so that proxies and browsers see a
@@ -177,24 +193,15 @@ class Service:
         """Return what each stream ends with when the server drains: when to come back."""
         return b"retry: %d\n\n" % (1000 * self.reconnect_delay())
 
-    @property
-    def tick(self) -> float:
-        """How often connections look after what time brings them, in seconds."""
-        limits = self.limits
-        waits = (
-            limits.heartbeat,
-            limits.idle_timeout,
-            limits.body_timeout,
-            limits.ping_interval,
-            limits.ping_timeout,
-            # What chance takes off it is spread over several ticks.
-            math.inf if limits.max_lifetime is None else limits.max_lifetime / 10,
-        )
-        return min(waits) / 8
 
-    @property
-    def silence(self) -> float:
-        """After how long without an event a heartbeat is due: a tick early, so that at the
-        latest possible tick it is not late.
-        """
-        return self.limits.heartbeat - self.tick
+def _tick(limits: Limits) -> float:
+    waits = (
+        limits.heartbeat,
+        limits.idle_timeout,
+        limits.body_timeout,
+        limits.ping_interval,
+        limits.ping_timeout,
+        # What chance takes off it is spread over several ticks.
+        math.inf if limits.max_lifetime is None else limits.max_lifetime / 10,
+    )
+    return min(waits) / 8

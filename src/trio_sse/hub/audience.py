@@ -33,7 +33,7 @@ class Outlet(ABC):
     to the same audience.
     """
 
-    __slots__ = ("audience", "cursor", "frame", "heard", "selectors")
+    __slots__ = ("audience", "cursor", "file", "frame", "heard", "selectors")
 
     def __init__(self, selectors: frozenset[str], frame: Frame, cursor: int) -> None:
         self.selectors = selectors
@@ -45,6 +45,9 @@ class Outlet(ABC):
         """When it was last sent something, by the clock of Trio."""
         self.audience: Audience | None = None
         """The audience it is live in, or None while it catches up."""
+        self.file = -1
+        """The number of the file to which a pass may write what is framed while the outlet is live,
+        or -1 if the outlet has to do it. Nothing else may be waiting to be written there."""
 
     @abstractmethod
     def deliver(self, framed: bytes, stop: int) -> None:
@@ -53,6 +56,12 @@ class Outlet(ABC):
         Either takes it all and moves the cursor to `stop`, or takes nothing and leaves the
         audience (`Hub.leave`). It may do both: take all and leave, if more would have to wait.
         """
+
+    def delivered(self, framed: bytes, stop: int, taken: int) -> None:
+        """Note that `file` has taken the first `taken` bytes, at least one, of what `deliver` would
+        be given. For outlets that have a file.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives a file and is not told of its use")
 
     @abstractmethod
     def cut_off(self) -> None:
@@ -93,4 +102,3 @@ class Audience:
         for outlet in self.latecomers:
             if outlet.audience is self:
                 outlet.cursor = position
-        self.latecomers.clear()
