@@ -142,7 +142,7 @@ async def test_who_has_caught_up_costs_no_more_tasks_than_before(
             await trio.testing.wait_all_tasks_blocked()
             assert trio.lowlevel.current_statistics().tasks_living > before
             await reader.events(1)
-            await trio.sleep(3 * server.service.tick)
+            await trio.sleep(server.service.leisure + 3 * server.service.tick)
             assert trio.lowlevel.current_statistics().tasks_living == before
 
 

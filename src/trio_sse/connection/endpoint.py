@@ -72,15 +72,19 @@ class Endpoint(ABC):
             self._errands = Errands(self._home, self.cut_off)
         self._errands.start_soon(task, *arguments)
 
-    def tidy(self) -> None:
-        """Let go of what no task of the connection has needed since the last time."""
+    def tidy(self) -> bool:
+        """Let go of what no task of the connection has needed since the last time.
+
+        Return whether all is let go of.
+        """
         errands = self._errands
         if errands is None:
-            return
+            return True
         if not errands.is_retired:
             errands.tidy()
         elif errands.is_gone:
             self._errands = None
+        return False
 
     @abstractmethod
     async def _converse(self) -> None:

@@ -64,7 +64,7 @@ class Http1Connection(Endpoint):
 
         Return how long no further look is needed, in seconds.
         """
-        self.tidy()
+        tidy = self.tidy()
         exchange, service = self.exchange, self.service
         if exchange is None or not exchange.opened or exchange.ended:
             return 0.0
@@ -75,7 +75,7 @@ class Http1Connection(Endpoint):
             exchange.heard = now
             exchange.say(HEARTBEAT)
         silent = exchange.last_heard + service.silence
-        return min(silent - now, expires - now, service.leisure)
+        return min(silent - now, expires - now, service.leisure) if tidy else 0.0
 
     def drain(self) -> None:
         """End followers at once and the connection with its last answer; handlers may finish."""
