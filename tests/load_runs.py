@@ -9,6 +9,7 @@ import gzip
 import json
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
@@ -33,6 +34,7 @@ MACHINE = {
 }
 
 
+@cache
 def histogram(median: float, count: int, *, spread: float = 0.3, most: float = 0.0) -> str:
     """Durations around a median in µs, encoded; `most` is the longest."""
     found = HdrHistogram(1, 3_600_000_000, 3)

@@ -26,6 +26,31 @@ def reported(results: Path, folder: Path) -> str:
     return (folder / "report.md").read_text().replace("\\", "")
 
 
+SCENARIOS = ("steady", "ramp", "storm", "compare", "burst", "slow", "restart", "idle")
+
+OTHERS = [
+    ("2026-01-12-profiles", "http1.txt", ""),
+    ("2026-01-13-conformance", "conformance.md", "# Conformance\n"),
+    ("2026-01-14-soak", "soak.json", '{"wrong": ["1 lost"]}'),
+    ("2026-01-14-soak", "soak.md", "# Soak\n"),
+]
+"""Folders whose pages are not made from data: file by file."""
+
+
+def write_others(results: Path) -> None:
+    for name, file, content in OTHERS:
+        (results / name).mkdir(exist_ok=True)
+        (results / name / file).write_text(content)
+
+
+def copied(results: Path, copy: Path) -> None:
+    """Copy what pages are made from, and no page."""
+    for path in results.glob("*/*"):
+        if path.suffix == ".txt" or path.name in DATA:
+            (copy / path.parent.name).mkdir(exist_ok=True)
+            (copy / path.parent.name / path.name).write_bytes(path.read_bytes())
+
+
 def files(results: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(results)): path.read_bytes()
@@ -34,11 +59,20 @@ def files(results: Path) -> dict[str, bytes]:
     }
 
 
-def test_links_of_reports_and_index_point_to_files_that_exist(tmp_path: Path) -> None:
-    for scenario in (load_runs.steady, load_runs.ramp, load_runs.storm, load_runs.compare):
-        scenario(tmp_path)
-    assert main([], tmp_path) == 0
-    for page in tmp_path.rglob("*.md"):
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results with a folder of every kind, reported: made once, and only looked at."""
+    results = tmp_path_factory.mktemp("every")
+    for name in SCENARIOS:
+        getattr(load_runs, name)(results)
+    bench(results)
+    write_others(results)
+    assert main([], results) == 0
+    return results
+
+
+def test_links_of_reports_and_index_point_to_files_that_exist(every: Path) -> None:
+    for page in (every / "README.md", *every.rglob("report.md")):
         targets = re.findall(r"\]\(([^)]+)\)", page.read_text())
         assert targets
         for target in targets:
@@ -52,16 +86,12 @@ def test_no_chart_is_left_over_from_an_earlier_report(tmp_path: Path) -> None:
     assert {path.name for path in folder.glob("*.svg")} == set(re.findall(r"\]\((.*svg)\)", text))
 
 
-def test_the_same_data_makes_the_same_bytes(tmp_path: Path) -> None:
-    made = []
-    for name in ("one", "other"):
-        results = tmp_path / name
-        for scenario in (load_runs.ramp, load_runs.storm, load_runs.compare):
-            scenario(results)
-        assert main([], results) == 0
-        made.append(files(results))
-    assert main([], results) == 0
-    assert made[0] == made[1] == files(results)
+def test_the_same_data_makes_the_same_bytes(every: Path, tmp_path: Path) -> None:
+    copied(every, tmp_path)
+    write_others(tmp_path)
+    for _ in range(2):
+        assert main([], tmp_path) == 0
+        assert files(tmp_path) == files(every)
 
 
 def test_the_index_begins_with_the_newest_comparison_and_goes_back_in_time(tmp_path: Path) -> None:
@@ -87,13 +117,9 @@ def test_the_index_begins_with_the_newest_comparison_and_goes_back_in_time(tmp_p
 
 def test_the_index_of_the_committed_results_is_what_their_data_makes(tmp_path: Path) -> None:
     results = ROOT / "results"
-    copy = tmp_path / "results"
-    for path in results.glob("*/*"):
-        if path.suffix == ".txt" or path.name in DATA:
-            (copy / path.parent.name).mkdir(parents=True, exist_ok=True)
-            (copy / path.parent.name / path.name).write_bytes(path.read_bytes())
-    assert main([], copy) == 0
-    for name, content in files(copy).items():
+    copied(results, tmp_path)
+    assert main([], tmp_path) == 0
+    for name, content in files(tmp_path).items():
         assert (results / name).read_bytes() == content, f"{name}: run `make report`"
 
 
@@ -119,22 +145,11 @@ def test_a_folder_whose_data_is_broken_is_named_and_left_out_of_the_index(
     assert broken.name not in index
 
 
-def test_the_index_lists_every_run(tmp_path: Path) -> None:
-    scenarios = ("steady", "ramp", "storm", "compare", "burst", "slow", "restart", "idle")
-    made = [getattr(load_runs, name)(tmp_path) for name in scenarios]
-    made.append(bench(tmp_path))
-    made.append(tmp_path / "2026-01-12-profiles")
-    made[-1].mkdir()
-    (made[-1] / "http1.txt").write_text("")
-    made.append(tmp_path / "2026-01-13-conformance")
-    made[-1].mkdir()
-    (made[-1] / "conformance.md").write_text("# Conformance\n")
-    made.append(tmp_path / "2026-01-14-soak")
-    made[-1].mkdir()
-    (made[-1] / "soak.json").write_text('{"wrong": ["1 lost"]}')
-    assert main([], tmp_path) == 0
-    text = (tmp_path / "README.md").read_text()
-    for folder in made:
+def test_the_index_lists_every_run(every: Path) -> None:
+    text = (every / "README.md").read_text()
+    folders = [path for path in every.iterdir() if path.is_dir()]
+    assert len(folders) == len(SCENARIOS) + 1 + 3
+    for folder in folders:
         assert f"({folder.name}/" in text
     assert "| 1 lost |" in text
 
