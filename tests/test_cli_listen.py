@@ -206,3 +206,9 @@ def test_the_version_is_told() -> None:
     with command("--version") as version:
         assert version.finish() == 0
     assert re.fullmatch(r"trio-sse [0-9]+\.[0-9]+\.[0-9]+", version.out[0])
+
+
+def test_who_mistypes_a_command_is_told_which_there_is() -> None:
+    with command("publsh") as mistyped:
+        assert mistyped.finish() == 2
+    assert mistyped.err.endswith("No such command 'publsh'. Did you mean 'publish'?")

@@ -107,6 +107,17 @@ def test_events_can_be_decoded_where_trio_cannot_be_imported() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.parametrize("command", ["listen", "publish"])
+def test_a_command_that_is_a_client_does_not_wait_for_the_server_to_be_imported(
+    command: str,
+) -> None:
+    script = (
+        f"import sys; from trio_sse.cli.commands import run; sys.argv[1:] = [{command!r}, '-h'];"
+        "run(); sys.exit('trio_sse.server' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_every_public_name_can_be_imported_and_is_documented() -> None:
     for name in trio_sse.__all__:
         value = getattr(trio_sse, name)

@@ -26,6 +26,8 @@ from loadtests.scenarios.clients import LOCUST  # noqa: E402
 from loadtests.scenarios.load import Load  # noqa: E402
 from loadtests.scenarios.servers import hub  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 PRETENDED = [sys.executable, str(Path(__file__).parent / "support" / "pretended_locust.py")]
 
 PATIENCE = 30.0

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from running import Running, command, curl, listening
 
 ROOT = Path(__file__).parent.parent
@@ -16,6 +18,8 @@ sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
 from loadtests import payload  # noqa: E402
 from loadtests.listening import free_port  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("untraced")
 
 PATH = "/.well-known/mercure"
 

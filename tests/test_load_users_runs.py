@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
 from loadtests.listening import free_port  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 PATIENCE = 50
 """Seconds that a run may take on a busy machine."""
 

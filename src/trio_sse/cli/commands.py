@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 from .. import __version__
 from . import INTERRUPTED
-from .listen import listen
-from .publish import publish
-from .serve import serve
 
 __all__ = ["run"]
 
 
+NAMES = ("listen", "publish", "serve")
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for: `serve` alone takes longer than the other two."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*NAMES]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        # Who mistypes a name is told which of all was meant.
+        for name in [cmd_name] if cmd_name in NAMES else NAMES:
+            self.add_command(getattr(import_module(f".{name}", __package__), name))
+        return self.commands.get(cmd_name)
+
+
 @click.group(
-    commands=[serve, publish, listen],
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
 )
