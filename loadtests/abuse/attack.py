@@ -62,10 +62,10 @@ class Attack:
         """Open a connection in clear text."""
         return self.connected(self._dialled(self.port, source), reads=reads, http2=http2)
 
-    def connect_plain(self) -> Connection:
+    def connect_plain(self, source: str = "127.0.0.1") -> Connection:
         """Open one to the port that expects TLS, and say nothing yet."""
         assert self.tls_port is not None
-        return self.connected(self._dialled(self.tls_port))
+        return self.connected(self._dialled(self.tls_port, source))
 
     def connected(
         self, sock: socket.socket, *, reads: bool = True, http2: bool = False

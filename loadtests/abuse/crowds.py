@@ -10,6 +10,7 @@ from .attack import Attack
 from .case import Case
 from .handshakes import RESET, SOURCE
 from .http1 import FOLLOW
+from .storm import storm
 
 __all__ = ["CASES", "SOURCE"]
 
@@ -31,7 +32,7 @@ def idle_crowd(attack: Attack) -> None:
             attack.over(connection)
 
 
-def storm(attack: Attack) -> None:
+def coming_and_going(attack: Attack) -> None:
     """Open a stream and be gone, as fast as this process can."""
     while attack.goes_on:
         for _ in range(100):
@@ -49,7 +50,7 @@ def flood(attack: Attack) -> None:
             sock.setblocking(False)
             # No port is left behind in TIME_WAIT, or there would be none soon.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            sock.bind((SOURCE, 0))
+            sock.bind((attack.source or SOURCE, 0))
             sock.connect_ex(("127.0.0.1", attack.port))
             attack.connections += 1
             crowd.append(sock)
@@ -72,9 +73,17 @@ CASES = (
     Case("connections without end", "connection flood", flood, (), protocol="HTTP/1.1"),
     Case(
         "streams opened and left",
+        "connection churn",
+        coming_and_going,
+        ("open", "200, open", "503, open", "closed"),
+        protocol="HTTP/1.1",
+    ),
+    Case(
+        "ten thousand come back at once",
         "reconnect storm",
         storm,
-        ("open", "200, open", "503, open"),
+        ("200", "503", "closed", "reset", "unanswered"),
+        "turned_away",
         protocol="HTTP/1.1",
     ),
 )

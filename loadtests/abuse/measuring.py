@@ -47,6 +47,8 @@ class Figures:
     growth: int
     """Bytes of memory more than before, at most, and once all was over."""
     left: int
+    held: dict[str, int]
+    """What there is more of than before, once all is over and beside the canary's."""
     died: str | None = None
 
 
@@ -77,7 +79,7 @@ def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figur
     """Make one attack for so long. Raises ChildFailed if the canary died."""
     tls_port = server.tls_port if isinstance(server, TrioSse) else None
     canary.report(tls_port if case.protocol == "TLS" else None)
-    before = proc.usage(server.pid)
+    before, held = proc.usage(server.pid), _held(server)
     attack = Attack(server.port, tls_port, seconds)
     peak = _Peak(server.pid)
     began = time.monotonic()
@@ -96,6 +98,7 @@ def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figur
     except ChildFailed as failure:
         died = str(failure)
     after = proc.usage(server.pid)
+    still_held = _held(server, held) if died is None else held
     return Figures(
         dict(attack.ends),
         attack.connections,
@@ -108,8 +111,26 @@ def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figur
         cpu,
         max(0, peak.most - before.resident),
         max(0, after.resident - before.resident),
+        {what: still_held[what] - held[what] for what in held},
         died,
     )
+
+
+def _held(server: Server, expected: dict[str, int] | None = None) -> dict[str, int]:
+    """Return how many tasks and files a server of ours has, beside one of each a connection.
+
+    Waits a moment for what is expected, if it is known: what has ended may be on its way out.
+    """
+    if not isinstance(server, TrioSse):
+        return {}
+    deadline = time.monotonic() + (0.0 if expected is None else QUIET_SECONDS)
+    while True:
+        figures = server.figures()
+        connections = figures["server"]["connections"]
+        held = {what: figures[what] - connections for what in ("tasks", "files")}
+        if held == expected or time.monotonic() > deadline:
+            return held
+        time.sleep(SAMPLE_SECONDS)
 
 
 def settled(server: Server) -> None:

@@ -57,6 +57,9 @@ def wrong(line: Line) -> list[str]:
     """Say what should not have been, not counting what depends on the machine."""
     name = f"{line.case.protocol}: {line.case.name}"
     found = [f"{name}: the canary: {faulty(line.figures)}"] if line.figures.faults else []
+    found += [
+        f"{name}: {more} {what} were left" for what, more in line.figures.held.items() if more > 0
+    ]
     if line.figures.died:
         found.append(f"{name}: the server died: {line.figures.died}")
     for end in line.figures.ends:
@@ -122,6 +125,7 @@ def _table(lines: Sequence[Line]) -> list[str]:
         "sent MiB",
         "memory + MiB",
         "left",
+        "tasks, files left",
     )
     rows = [head, ("---",) * len(head)]
     for line in lines:
@@ -140,6 +144,7 @@ def _table(lines: Sequence[Line]) -> list[str]:
                 f"{figures.sent / MIB:.1f}",
                 f"{figures.growth / MIB:.1f}",
                 f"{figures.left / MIB:.1f}",
+                ", ".join(str(more) for more in figures.held.values()) or "?",
             )
         )
     return ["| " + " | ".join(row) + " |" for row in rows]
