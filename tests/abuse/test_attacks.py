@@ -30,6 +30,7 @@ from abuse.costs import Costs
 
 HASTY = {name: 0.5 if name.endswith(("timeout", "interval")) else LIMITS[name] for name in LIMITS}
 
+PER_ADDRESS = "max_connections_per_address"
 
 MIB = 1 << 20
 MOST_GROWTH = 10 * MIB
@@ -122,7 +123,8 @@ def at_rest(server: TrioSse) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with opened({}) as site:
+    """Its limits are the defaults, but for how many may come from one address."""
+    with opened({PER_ADDRESS: LIMITS[PER_ADDRESS]}) as site:
         yield site
 
 
