@@ -70,6 +70,21 @@ class Connection:
         """Have the kernel hold little of what comes, so that it is soon full."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
+    def offer(self, data: bytes) -> int:
+        """Send what fits without waiting; return how much that was."""
+        if self._reads:
+            self._receive()
+        try:
+            taken = self._socket.send(data) if self._over is None else 0
+        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
+        except OSError:
+            self._drain()
+            self._over = self._over or "reset"
+            return 0
+        self.sent += taken
+        return taken
+
     def flood(self, pieces: Iterable[bytes], until: float) -> None:
         """Send one after the other, many at a time, until the connection or the time is over."""
         batch = bytearray()

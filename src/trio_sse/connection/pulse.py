@@ -36,7 +36,8 @@ class Pulse:
     def stopped(self, now: float, *, all_sent: bool) -> bool:
         """Tell whether the client has not answered for `ping_timeout`; may queue a PING.
 
-        `all_sent` is False while what was queued before waits for the client to read.
+        `all_sent` is False while what was queued before waits for the client to read, or what
+        the client has said for us.
         """
         if not all_sent:
             # A PING stands in the queue behind what is being sent, and the client's answer behind

@@ -21,9 +21,9 @@ from ..routes import Decision, Follow, Routes
 from ..transport import Broken
 from ..wire import Refused
 from ..wire.budget import Allowance
-from .handshakes import Handshakes
 from .outbox import Stalled
 from .overstaying import Handlers
+from .turns import Turns
 
 __all__ = ["Counters", "Service"]
 
@@ -36,6 +36,15 @@ see what is the matter. They are INFO, as in nginx: a server has done nothing wr
 SHORTEST_LIFE = 0.9
 """The part of `max_lifetime` that a stream lives at least: streams that began together need not
 come back together."""
+
+HANDSHAKES_SECONDS = 0.002
+"""What handshakes may take of a turn of the event loop: eight of them. A full one is a key exchange
+and a signature: a quarter of a millisecond of this one processor with a certificate of ECDSA,
+half of one with RSA, for which a client pays next to nothing."""
+
+HEARING_SECONDS = 0.004
+"""What reading frames may take of a turn: requests that are taken back are 0.1 ms each, and a
+hundred connections that send them made all others wait for seconds."""
 
 OFFENCES = {400: "malformed", 408: "too_late", 413: "body_too_large", 431: "head_too_large"}
 """What a client did whose request was refused with this status."""
@@ -78,8 +87,10 @@ class Service:
     """Injected, so that tests can say what jitter is."""
     lines: Allowance = field(default_factory=lambda: Allowance(OFFENCE_LINES_PER_SECOND))
     """What the log takes of peers' offences; the counters take them all."""
-    handshakes: Handshakes = field(default_factory=Handshakes)
+    handshakes: Turns = field(default_factory=lambda: Turns(HANDSHAKES_SECONDS))
     """Those of TLS that are under way."""
+    hearing: Turns = field(default_factory=lambda: Turns(HEARING_SECONDS))
+    """What clients say over HTTP/2, where a few bytes may be much work."""
     coding: Coding | None = field(init=False)
     """How followers that accept it are sent what they follow; None if that is off."""
     handlers: Handlers = field(init=False)

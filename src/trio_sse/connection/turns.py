@@ -1,9 +1,9 @@
-"""TLS handshakes, so that a thousand of them a second hold up nobody else.
+"""Work that many clients may ask for at once, so that it holds up nobody else.
 
-A full handshake is a key exchange and a signature: a quarter of a millisecond of this one
-processor with a certificate of ECDSA, half of one with RSA, for which a client pays next to
-nothing. What they take of a turn of the event loop is bounded, and those who wait for theirs
-are taken fairly by where they come from.
+What one client can have done at a time is bounded where it is done: a step of a handshake, a
+piece of what it has sent. But it may come with a hundred connections, and a turn of the event
+loop has time for all of them. So what such steps take of a turn is bounded too, and those who
+wait for theirs are taken fairly by where they come from.
 
 Owns no connection, and no deadline: who waits has one.
 """
@@ -19,16 +19,16 @@ import trio
 from ..fair_queue import FairQueue, source_of
 from ..message import Peer
 
-__all__ = ["SLICE_SECONDS", "Handshakes"]
+__all__ = ["Turns"]
 
-SLICE_SECONDS = 0.002
-"""What handshakes may take of a turn of the event loop: eight of them, at the least one."""
+SHARE = 0.5
+"""How much of the time there is may be spent on steps that do not wait for their turn."""
 
 T = TypeVar("T")
 
 
 class _Step:
-    """A step of a handshake that waits to be made."""
+    """A step that waits to be made."""
 
     __slots__ = ("_error", "_made", "_make", "_task", "given_up")
 
@@ -45,7 +45,9 @@ class _Step:
             self._made = self._make()
         except Exception as error:
             self._error = error
-        trio.lowlevel.reschedule(self._task)
+        # What it does may end the connection, and with it the wait.
+        if not self.given_up:
+            trio.lowlevel.reschedule(self._task)
 
     async def done(self) -> Any:
         """Wait until it has been made; return or raise what came of it."""
@@ -63,15 +65,32 @@ class _Step:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class Handshakes:
-    """All that are under way on one server."""
+class Turns:
+    """The work of one kind on one server."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        """Take how much of a turn of the event loop it may take; one step at the least."""
+        self._seconds = seconds
         self._waiting: FairQueue[_Step] = FairQueue()
         self._at_work = False
+        self._room = seconds
+        self._since = time.perf_counter()
+
+    async def now_or_in_turn(self, peer: Peer, make: Callable[[], T]) -> T:
+        """Make a step at once if there is time for it, else as `step` does."""
+        began = time.perf_counter()
+        self._room = min(self._seconds, self._room + (began - self._since) * SHARE)
+        self._since = began
+        if self._waiting or self._room <= 0:
+            return await self.step(peer, make)
+        try:
+            return make()
+        finally:
+            self._since = time.perf_counter()
+            self._room -= self._since - began
 
     async def step(self, peer: Peer, make: Callable[[], T]) -> T:
-        """Make a step of the handshake with `peer` when it is its turn.
+        """Make a step for `peer` when it is its turn.
 
         `make` must not block. Returns what it returns, and raises what it raises; if the wait is
         cancelled it is never called.
@@ -89,7 +108,7 @@ class Handshakes:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                self._work_for_a_turn(time.perf_counter() + SLICE_SECONDS)
+                self._work_for_a_turn(time.perf_counter() + self._seconds)
                 await trio.lowlevel.checkpoint()
         finally:
             self._at_work = False
