@@ -34,6 +34,7 @@ from trio_sse import (
     Response,
     Routes,
     Server,
+    Stream,
     open_hub,
     serve,
 )
@@ -47,6 +48,7 @@ __all__ = ["main"]
 Order = dict[str, Any]
 
 PROBE_SECONDS = 0.001
+STUBBORN_SECONDS = 3.0
 
 
 class Subject:
@@ -143,6 +145,20 @@ def _routes(hub: Hub) -> Routes:
         for topic in request.query_all("topic"):
             hub.publish(topic, Event(request.body.decode()))
         return Response(204)
+
+    @routes.get("/raises")
+    async def raises(stream: Stream) -> None:
+        raise ZeroDivisionError("as was to be shown")
+
+    @routes.get("/stubborn")
+    async def stubborn(stream: Stream) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(STUBBORN_SECONDS)
+
+    @routes.get("/floods")
+    async def floods(stream: Stream) -> None:
+        while True:
+            await stream.send("x" * 1_000)
 
     @routes.get("/")
     def page(request: Request) -> Response:

@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
     try:
         for name, side in sides.items():
             for case in cases:
-                if case.protocol == "TLS" and name == "Hypercorn":
+                if name == "Hypercorn" and (case.protocol == "TLS" or case.is_ours):
                     continue  # it is run in clear text
                 seconds = WAITING_SECONDS if case.waits else options.seconds
                 line = Line(name, case, side.suffer(case, seconds))

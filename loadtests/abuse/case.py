@@ -29,5 +29,7 @@ class Case:
     protocol: Protocol = "HTTP/2"
     waits: bool = False
     """It ends when the server's patience does."""
+    is_ours: bool = False
+    """Only our server has what it needs."""
     pieces: Callable[[], Iterator[bytes]] | None = field(default=None, repr=False)
     """What it says, if that is all there is to it."""

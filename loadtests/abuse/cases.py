@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import crowds, http1, http2, tls
+from . import application, crowds, http1, http2, tls
 
 __all__ = ["CASES"]
 
-CASES = (*http2.CASES, *http1.CASES, *crowds.CASES, *tls.CASES)
+CASES = (*http2.CASES, *http1.CASES, *crowds.CASES, *application.CASES, *tls.CASES)

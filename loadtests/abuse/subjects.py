@@ -19,6 +19,7 @@ LIMITS: dict[str, float] = {
     "write_timeout": 2.0,
     "ping_interval": 2.0,
     "ping_timeout": 2.0,
+    "stop_timeout": 2.0,
 }
 """Shorter than the defaults, so that who says nothing is gone in seconds, and a limit for each
 address, as a server has that browsers reach directly; all else is as it is."""

@@ -49,6 +49,12 @@ class Entry:
     encoded: bytes
     """The event as it goes on the wire."""
 
+    @property
+    def size(self) -> int:
+        """What it counts in the history: encoded bytes, and the characters of its topics, of which
+        there may be a hundred times more."""
+        return len(self.encoded) + sum(map(len, self.topics))
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -69,7 +75,7 @@ class LogStatistics:
 
     events: int
     bytes: int
-    """Of the events in the history, encoded."""
+    """Of the events in the history, encoded, and of their topics."""
     first: int
     head: int
     topics: int
@@ -121,7 +127,7 @@ class Log(Protocol):
 
 
 class MemoryLog:
-    """A `Log` in this process's memory, bounded in events and in encoded bytes.
+    """A `Log` in this process's memory, bounded in events and in their bytes.
 
     `epoch` names this log's life and is part of the ids it assigns, `<epoch>.<position>`, so
     that an id from an earlier life is recognised as unknown; random unless given.
@@ -164,7 +170,7 @@ class MemoryLog:
 
     @property
     def bytes(self) -> int:
-        """The size of the history's events, encoded."""
+        """The size of the history's events, encoded, and of their topics."""
         return self._bytes
 
     def __len__(self) -> int:
@@ -188,7 +194,7 @@ class MemoryLog:
         self._positions[event.id] = entry.position
         for topic in topics:
             self._trails[topic].append(entry.position)
-        self._bytes += len(entry.encoded)
+        self._bytes += entry.size
         self._head += 1
         while len(self._entries) > 1 and (
             len(self._entries) > self._max_events or self._bytes > self._max_bytes
@@ -261,7 +267,7 @@ class MemoryLog:
             trail.drop_first()
             if not trail:
                 del self._trails[topic]
-        self._bytes -= len(entry.encoded)
+        self._bytes -= entry.size
         self._first += 1
 
 
