@@ -83,6 +83,7 @@ def assert_little_is_kept(http2: Http2) -> None:
         assert size <= table.maxsize <= 4096
     assert len(h2.encoder.table_size_changes) <= 2
     assert http2.uploads <= http2.stream_count
+    assert len(http2._unwanted) <= 64
 
 
 def decode_fields(data: bytes, step: int) -> None:

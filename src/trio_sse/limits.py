@@ -71,9 +71,10 @@ class Limits:
 
     max_control_frames_per_second: int = 100
     """HTTP/2 frames that carry no request: PING, SETTINGS (each counts for ten), PRIORITY,
-    CONTINUATION, unknown ones, bodies in tiny pieces; and, counted apart, WINDOW_UPDATE beyond
-    what was sent. Ten seconds' worth may come at once. Envoy has 1,000 in its queue, Jetty
-    allows 128 a second; an honest client sends a few."""
+    CONTINUATION, unknown ones, large heads, bodies in tiny pieces; and, counted apart,
+    WINDOW_UPDATE and late RST_STREAM, beyond two for each frame that was sent. Ten seconds'
+    worth may come at once. Envoy has 1,000 in its queue, Jetty allows 128 a second; an honest
+    client sends a few."""
 
     compress_above: int | None = None
     """Followers that accept `deflate` are sent what is longer than this compressed, once for all
@@ -84,8 +85,9 @@ class Limits:
     # -- how long ---------------------------------------------------------------------
 
     head_timeout: float = 10.0
-    """From a connection's first byte awaited to the end of the request head (and of a TLS
-    handshake). Apache's mod_reqtimeout: 10-20 s; nginx: 60 s."""
+    """From a connection's first byte awaited to the end of the request head, a TLS handshake
+    included; on HTTP/2 to the client's SETTINGS, and then for each head. Apache's
+    mod_reqtimeout: 10-20 s; nginx: 60 s."""
 
     body_timeout: float = 30.0
     """For the whole of a request body."""
