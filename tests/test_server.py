@@ -192,6 +192,20 @@ async def test_each_address_has_a_limit_of_its_own() -> None:
         assert server.statistics().turned_away == 2
 
 
+async def test_who_comes_too_often_is_turned_away() -> None:
+    async with running(limits=Limits(max_connects_per_second=1, head_timeout=0.3)) as server:
+        for _ in range(20):  # what may come at once, and as much again
+            guest = await visit(server, source="127.0.0.2")
+            await guest.get()
+            await guest.hear("yes\n$")
+            await guest.leave()
+        while "503" not in await (await visit(server, source="127.0.0.2")).rest():
+            pass  # a second may have passed
+        other = await visit(server, source="127.0.0.3")
+        await other.get()
+        await other.hear("yes\n$")
+
+
 async def test_who_cannot_even_be_told_is_turned_away_in_silence() -> None:
     bind = Bind(port=0, tls=tls_pair()[0])
     async with running(None, bind, limits=Limits(max_connections=1)) as server:

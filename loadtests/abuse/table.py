@@ -101,7 +101,8 @@ def write(folder: Path, lines: Sequence[Line], command: str, warnings: Sequence[
 HOW_TO_READ = (
     "Each attack goes on for some seconds: one attacker, who comes back as soon as it is sent "
     "away. Meanwhile the canary opens a stream every 50 ms and follows another, to which it "
-    "publishes ten events a second. How often a connection ended in which way is in brackets.",
+    "publishes ten events a second. How often a connection ended in which way is in brackets. "
+    "Beside attacks on TLS it opens every other stream over TLS.",
     "",
     "Ours runs with its default limits, except that all timeouts are 2 s and that an address may "
     "have 200 connections; Hypercorn with its "

@@ -148,10 +148,11 @@ class Server:
                     await trio.lowlevel.wait_readable(listener.sock)
                 most = batch.begin(time.perf_counter())
                 is_short = self._line_up(listener, line, nursery)
-                for _ in range(min(most, len(line))):
+                let_in = min(most, len(line))
+                for _ in range(let_in):
                     sock, peer = line.take()
                     nursery.start_soon(self._connect, SocketTransport(sock, peer), listener.tls)
-                batch.are_there_more = bool(line)
+                batch.are_there_more = let_in == most
                 if is_short and not line:
                     await trio.sleep(OUT_OF_FILES_PAUSE)
         finally:
