@@ -103,6 +103,38 @@ FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
         "futile_streams",
         lambda: requests(HEADER_BLOCK, lambda stream_id: raw(DATA, 0, stream_id, bytes(300))),
     ),
+    "requests broken by a window that is opened by nothing (CVE-2025-8671)": (
+        "window_updates",
+        lambda: requests(
+            HEADER_BLOCK, lambda stream_id: raw(WINDOW_UPDATE, 0, stream_id, bytes(4))
+        ),
+    ),
+    "requests broken by a priority of a wrong length (CVE-2025-8671)": (
+        "control_frames",
+        lambda: requests(HEADER_BLOCK, lambda stream_id: raw(PRIORITY, 0, stream_id, bytes(6))),
+    ),
+    "requests broken by depending on themselves (CVE-2025-8671)": (
+        "control_frames",
+        lambda: requests(
+            HEADER_BLOCK,
+            lambda stream_id: raw(PRIORITY, 0, stream_id, stream_id.to_bytes(4) + b"\0"),
+        ),
+    ),
+    "requests broken by another head after their end (CVE-2025-8671)": (
+        "futile_streams",
+        lambda: requests(
+            HEADER_BLOCK,
+            lambda stream_id: raw(HEADERS, END_HEADERS | END_STREAM, stream_id, b"\x82"),
+        ),
+    ),
+    "requests broken by trailers that are not the end (CVE-2025-8671)": (
+        "futile_streams",
+        lambda: (
+            raw(HEADERS, END_HEADERS, stream_id, header_block(POST))
+            + raw(HEADERS, END_HEADERS, stream_id, b"\0\1a\1b")
+            for stream_id in count(1, 2)
+        ),
+    ),
     "bodies for a stream that is gone": (
         "futile_streams",
         lambda: again(raw(DATA, 0, 1, bytes(300)), first=FOLLOW + raw(RST_STREAM, 0, 1, CANCEL)),
