@@ -270,3 +270,24 @@ async def test_following_for_nobody_is_a_closed_stream(
             await trio.sleep(2)
             assert closed == ["yes"]
     assert not complaints(caplog)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "is_cut_off"), [("HTTP/1.1", False), ("HTTP/1.1", True), ("HTTP/2", False)]
+)
+async def test_what_a_task_of_others_follows_with_ends_with_the_handler(
+    autojump_clock: MockClock, protocol: Protocol, *, is_cut_off: bool
+) -> None:
+    async with open_hub() as hub, trio.open_nursery() as others:
+
+        async def handler(stream: Stream) -> None:
+            others.start_soon(stream.follow, hub, "a")
+            await trio.sleep(1)
+
+        async with streaming(handler, protocol, hub=hub) as (server, reader):
+            if is_cut_off:
+                server.connection.cut_off()
+            assert await reader.ending() == ("cut" if is_cut_off else "proper")
+            # Where the client's socket was may be another's by the time of the next event.
+            assert hub.statistics().subscribers == 0
+        others.cancel_scope.cancel()

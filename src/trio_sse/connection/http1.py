@@ -182,8 +182,7 @@ class Http1Connection(Endpoint):
                 del decision  # or it would be kept for as long as the stream runs
                 await self._watch(exchange)
         finally:
-            exchange.stop_following()
-            self._finish()
+            self._finish(exchange)
         exchange.end()
         await self.outbox.drained()
 
@@ -203,14 +202,17 @@ class Http1Connection(Endpoint):
                 await run_handler(exchange, decision)
                 nursery.cancel_scope.cancel()
         finally:
-            self._finish()
+            self._finish(exchange)
         await self.outbox.drained()
 
     def _begin(self, exchange: Http1Exchange) -> None:
         self.exchange = exchange
         self.service.stream_opened()
 
-    def _finish(self) -> None:
+    def _finish(self, exchange: Http1Exchange) -> None:
+        # Also if a task that is not the handler's still follows: once the transport is closed, the
+        # number that it has lent to the hub is that of another client's.
+        exchange.stop_following()
         self.exchange = None
         self.service.stream_closed()
 

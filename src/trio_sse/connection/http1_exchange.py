@@ -114,6 +114,7 @@ class Http1Exchange(Exchange):
             self._outlet = None
 
     def end(self) -> None:
+        self.stop_following()
         if self.ended or self._connection.left:
             return
         self.ended = True
