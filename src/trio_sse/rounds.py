@@ -1,8 +1,9 @@
 """Rounds of all connections of a server: who is due to be looked after, and when again.
 
-A round comes every tick. Most connections have nothing to do for many of them, and to find that
-out each would have to be fetched from memory, which for ten thousand takes as long as half an
-event to them all. So a connection says how long it can do without, and is left alone until then.
+A round comes every tick by the clock, however long one takes. Most connections have nothing to do
+for many of them, and to find that out each would have to be fetched from memory, which for ten
+thousand takes as long as half an event to them all. So a connection says how long it can do
+without, and is left alone until then.
 
 Knows nothing of what a look is; `server` does.
 """
@@ -30,6 +31,7 @@ class Rounds:
 
     def __init__(self, tick: float) -> None:
         self._tick = tick
+        self._start = trio.current_time()
         self._number = 0
         self._round_of: dict[Connection, int] = {}
         self._lists: dict[int, dict[Connection, None]] = {}
@@ -61,10 +63,17 @@ class Rounds:
         self._take_out(connection)
         del self._round_of[connection]
 
-    def next(self) -> list[Connection]:
-        """Begin a round and return who is due. Who is not put off is due in each from then on."""
-        self._number += 1
-        due = list(self._lists.pop(self._number, ()))
+    async def next(self) -> list[Connection]:
+        """Wait for the next round and return who is due, also in those that were missed meanwhile.
+
+        Who is not put off is due in each from then on.
+        """
+        last = self._number
+        await trio.sleep_until(self._start + (last + 1) * self._tick)
+        now = int((trio.current_time() - self._start) / self._tick)
+        self._number = max(last + 1, now)
+        missed = range(last + 1, self._number + 1)
+        due = [each for number in missed for each in self._lists.pop(number, ())]
         for connection in due:
             self.put_off(connection, 0.0)
         return due

@@ -218,9 +218,9 @@ class Server:
         handlers = self._service.handlers
         try:
             while True:
-                await trio.sleep(self._service.tick)
+                due = await self._rounds.next()
                 self._shortage.tick(trio.current_time())
-                await self._rounds.visit(self._rounds.next(), self._look_after)
+                await self._rounds.visit(due, self._look_after)
                 handlers.look(trio.current_time())
         finally:
             # Until the last connection has ended: who waits for that is told what for.

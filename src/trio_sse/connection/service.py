@@ -37,6 +37,9 @@ SHORTEST_LIFE = 0.9
 """The part of `max_lifetime` that a stream lives at least: streams that began together need not
 come back together."""
 
+LONGEST_LEISURE = 60.0
+"""For how many seconds a connection may keep what none of its tasks needs any more."""
+
 HANDSHAKES_SECONDS = 0.002
 """What handshakes may take of a turn of the event loop: eight of them. A full one is a key exchange
 and a signature: a quarter of a millisecond of this one processor with a certificate of ECDSA,
@@ -102,13 +105,15 @@ class Service:
     """After how long without an event a heartbeat is due: a tick early, so that at the latest
     possible tick it is not late."""
     leisure: float = field(init=False)
-    """For how long no stream that has yet to begin is too silent or too old, in seconds."""
+    """For how long no connection needs to be looked after whose streams have yet to begin, in
+    seconds: until then none of them is too silent or too old."""
 
     def __post_init__(self) -> None:
         self.tick = _tick(self.limits)
         self.silence = self.limits.heartbeat - self.tick
         lifetime = self.limits.max_lifetime
-        self.leisure = min(self.silence, math.inf if lifetime is None else SHORTEST_LIFE * lifetime)
+        shortest_life = math.inf if lifetime is None else SHORTEST_LIFE * lifetime
+        self.leisure = min(self.silence, shortest_life, LONGEST_LEISURE)
         above = self.limits.compress_above
         self.coding = None if above is None else Coding(above)
         self.handlers = Handlers(self.limits.stop_timeout, self._overstayed)
