@@ -1,8 +1,13 @@
-"""What tests ask for by name, wherever they are."""
+"""What holds for all tests, and what they ask for by name, wherever they are."""
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+# No example fails for being slow: the machine may be busy.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

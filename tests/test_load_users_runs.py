@@ -127,9 +127,9 @@ class TestMeasuring:
         self, protocol: str, shared_by: int, server: str, tmp_path: Path
     ) -> None:
         output = tmp_path / "run.json"
-        arguments = ("--headless", "--processes", "2", "--users", "250", "--run-time", "2")
+        arguments = ("--headless", "--processes", "2", "--users", "250", "--run-time", "1")
         files = ("--sse-output", output, "--csv", tmp_path / "locust")
-        with locust(protocol, server, *arguments, "--rate", "20", *files) as run:
+        with locust(protocol, server, *arguments, "--rate", "40", *files) as run:
             assert finish(run) == 0, run.said["err"]
         found = measured(output)
         assert found["users"] == found["connected"] == 250
@@ -236,7 +236,7 @@ class TestFailing:
     def test_a_lost_event_fails_the_run_and_names_the_client(self, tmp_path: Path) -> None:
         output, locustfile = tmp_path / "run.json", tmp_path / "mine.py"
         paths = ("--subscribe-path", "/events", "--publish-path", "/publish")
-        arguments = ("--headless", "--users", "20", "--run-time", "3", "--rate", "20")
+        arguments = ("--headless", "--users", "20", "--run-time", "2", "--rate", "30")
         with LossyHub(lost=50) as hub:
             locustfile.write_text(MINE.format(host=hub.url))
             with run_file(locustfile, *paths, *arguments, "--sse-output", output) as run:
