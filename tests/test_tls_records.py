@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -15,7 +16,7 @@ import trio
 
 from trio_sse.message import Peer
 from trio_sse.tls import self_signed
-from trio_sse.tls_transport import MOST_EMPTY, TlsTransport
+from trio_sse.tls_transport import MOST_EMPTY, RECORD_BYTES, TlsTransport
 from trio_sse.transport import RECEIVE_BYTES, Flooded, SocketTransport
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -31,6 +32,15 @@ FLOODS: dict[str, Records] = {
 }
 
 
+class Stopping(SocketTransport):
+    """One that takes no more, once it is told so: how much a kernel takes is up to it."""
+
+    full = False
+
+    def send(self, data: bytes | memoryview) -> int:
+        return 0 if self.full else super().send(data)
+
+
 @pytest.fixture(scope="module")
 def context() -> ssl.SSLContext:
     return self_signed()
@@ -38,13 +48,12 @@ def context() -> ssl.SSLContext:
 
 async def shaken(
     context: ssl.SSLContext, records: Records
-) -> tuple[TlsTransport, socket.socket, Iterator[bytes]]:
+) -> tuple[TlsTransport, Stopping, socket.socket, Iterator[bytes]]:
     """A connection after the handshake: our end, theirs, and what they go on to say."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         theirs = socket.create_connection(listener.getsockname())
-        transport = TlsTransport(
-            SocketTransport(listener.accept()[0], Peer("192.0.2.1", 1)), context
-        )
+        plain = Stopping(listener.accept()[0], Peer("192.0.2.1", 1))
+    transport = TlsTransport(plain, context)
     pieces: list[Iterator[bytes]] = []
 
     async def shake() -> None:
@@ -54,7 +63,7 @@ async def shaken(
         nursery.start_soon(shake)
         while not transport.handshake():
             await transport.wait_readable()
-    return transport, theirs, pieces[0]
+    return transport, plain, theirs, pieces[0]
 
 
 async def read_all(transport: TlsTransport) -> list[bytes | None]:
@@ -73,7 +82,7 @@ async def read_all(transport: TlsTransport) -> list[bytes | None]:
 async def test_a_flood_is_read_piece_by_piece_and_then_no_more(
     context: ssl.SSLContext, records: Records
 ) -> None:
-    transport, theirs, pieces = await shaken(context, records)
+    transport, _, theirs, pieces = await shaken(context, records)
     theirs.sendall(b"".join(islice(pieces, 2 * MOST_EMPTY // 27)))
     *reads, last = await read_all(transport)
     assert reads == [None] * len(reads)
@@ -85,7 +94,7 @@ async def test_a_flood_is_read_piece_by_piece_and_then_no_more(
 
 @pytest.mark.parametrize("records", FLOODS.values(), ids=FLOODS)
 async def test_some_are_no_flood(context: ssl.SSLContext, records: Records) -> None:
-    transport, theirs, pieces = await shaken(context, records)
+    transport, _, theirs, pieces = await shaken(context, records)
     theirs.sendall(b"".join(islice(pieces, 100)))
     theirs.shutdown(socket.SHUT_WR)
     assert (await read_all(transport))[-1] == b""
@@ -95,10 +104,26 @@ async def test_some_are_no_flood(context: ssl.SSLContext, records: Records) -> N
 
 async def test_who_asks_for_answers_and_reads_none_is_sent_away(context: ssl.SSLContext) -> None:
     records = partial(key_updates, asks=True)
-    transport, theirs, pieces = await shaken(context, records)
-    assert transport.send(bytes(32 << 20)) == 0  # more than the kernel ever takes
+    transport, plain, theirs, pieces = await shaken(context, records)
+    plain.full = True
+    assert transport.send(b"more") == 0
     theirs.sendall(b"".join(islice(pieces, MOST_EMPTY // 27)))
     assert (await read_all(transport))[-1] == b"asks TLS for answers and does not read them"
+    theirs.close()
+    transport.close()
+
+
+async def test_who_does_not_read_has_no_more_than_a_record_to_itself(
+    context: ssl.SSLContext,
+) -> None:
+    transport, plain, theirs, _ = await shaken(context, renegotiations)
+    event = bytes(16 << 20)
+    plain.full = True
+    tracemalloc.start()
+    assert transport.send(event) == 0
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 2 * RECORD_BYTES
     theirs.close()
     transport.close()
 
@@ -113,7 +138,7 @@ async def test_an_upload_in_long_records_is_no_flood(context: ssl.SSLContext) ->
         secured.append(client.wrap_socket(sock))
         return iter(())
 
-    transport, _, _ = await shaken(context, records)
+    transport, _, _, _ = await shaken(context, records)
     upload, received = bytes(1 << 20), bytearray()
 
     async def send() -> None:

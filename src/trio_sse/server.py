@@ -169,6 +169,7 @@ class Server:
         nursery: trio.Nursery,
     ) -> bool:
         """Accept who waits, and turn away who is one too many; True if there are no files left."""
+        now = trio.current_time()
         end = time.perf_counter() + ACCEPT_SECONDS
         while time.perf_counter() < end:
             try:
@@ -177,9 +178,9 @@ class Server:
                 return False
             except OSError as error:
                 # Else the client was gone before it was accepted (accept(2), "Error handling").
-                return self._shortage.met(error, trio.current_time())
+                return self._shortage.met(error, now)
             self._service.counters.connections += 1
-            if self._admission.admit(peer, trio.current_time()):
+            if self._admission.admit(peer, now):
                 line.put(source_of(peer.host), (sock, peer))
             elif listener.tls is None:
                 self._admission.turn_away(sock, self._service.reconnect_delay(), nursery)

@@ -28,6 +28,10 @@ WORTH = 32
 """So many of them each byte makes good that is for the application. The shortest useful record,
 with a frame of HTTP/2 that is 9 bytes long, has 22 bytes beside it."""
 
+RECORD_BYTES = 16 * 1024
+"""What is encrypted at a time, a record's worth (RFC 8446, 5.1). A client that does not read has
+that to itself, and shares the rest with others; and what a memory BIO has held it keeps."""
+
 MOST_UNSAID = 4 * 1024
 """What TLS may have to answer to a client that does not read; 150 key updates."""
 
@@ -88,18 +92,19 @@ class TlsTransport:
     def send(self, data: bytes | memoryview) -> int:
         if self._unsent and not self._flush():
             return 0
-        if self._taken:
-            # It was encrypted before, and is offered again.
-            taken, self._taken = self._taken, 0
-            return taken
-        try:
-            taken = self._tls.write(data)
-        except OSError as error:
-            raise Broken(f"sending failed: {_why(error)}") from None
-        if self._flush():
-            return taken
-        self._taken = taken
-        return 0
+        # What was encrypted before is offered again.
+        taken, self._taken = self._taken, 0
+        while taken < len(data):
+            piece = memoryview(data)[taken : taken + RECORD_BYTES]
+            try:
+                encrypted = self._tls.write(piece)
+            except OSError as error:
+                raise Broken(f"sending failed: {_why(error)}") from None
+            if not self._flush():
+                self._taken = encrypted
+                break
+            taken += encrypted
+        return taken
 
     def receive(self) -> bytes | None:
         if self._has_more or self._feed():
