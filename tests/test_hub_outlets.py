@@ -208,7 +208,7 @@ class Written(Recorder):
         self.file = sock.fileno()
         self.taken: list[int] = []
 
-    def delivered(self, framed: bytes, stop: int, taken: int) -> None:
+    def delivered(self, framed: bytes, stop: int, sealed: bytes, taken: int) -> None:
         self.taken.append(taken)
         self.cursor = stop
 
@@ -284,7 +284,7 @@ async def test_a_defect_in_one_that_was_written_to_costs_the_others_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Defective(Written):
-        def delivered(self, framed: bytes, stop: int, taken: int) -> None:
+        def delivered(self, framed: bytes, stop: int, sealed: bytes, taken: int) -> None:
             raise ZeroDivisionError
 
     async with open_hub() as hub:

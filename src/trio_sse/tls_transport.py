@@ -54,7 +54,7 @@ class TlsTransport:
 
     def __init__(self, plain: SocketTransport, context: ssl.SSLContext) -> None:
         self.peer = plain.peer
-        self.file = -1
+        self.file = plain.file
         self._plain = plain
         self._arrived, self._encrypted = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._encrypted, server_side=True)
@@ -106,6 +106,19 @@ class TlsTransport:
             taken += encrypted
         return taken
 
+    def seal(self, data: bytes) -> bytes:
+        if self._unsent:
+            return b""
+        try:
+            self._tls.write(data)
+        except OSError:
+            return b""
+        return self._encrypted.read()
+
+    def wrote(self, data: bytes, sealed: bytes, taken: int) -> memoryview:
+        self._unsent, self._taken = sealed[taken:], len(data)
+        return memoryview(data)
+
     def receive(self) -> bytes | None:
         if self._has_more or self._feed():
             data = self._decrypt()
@@ -138,6 +151,7 @@ class TlsTransport:
         self._plain.send_eof()
 
     def close(self) -> None:
+        self.file = -1
         self._plain.close()
 
     @property

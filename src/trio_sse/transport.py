@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import trio
@@ -46,7 +46,20 @@ class Transport(Protocol):
 
     peer: Peer
     file: int
-    """The number of a file to which `os.write` does what `send` does, or -1."""
+    """The number of a file to which `os.write` does what `send` does, or -1. It takes what `seal`
+    makes of it, if there is such a thing."""
+
+    @property
+    def seal(self) -> Callable[[bytes], bytes] | None:
+        """What encrypts for `file`. It returns b"" if there is something that `send` has to do
+        first; what it returns else cannot be sealed again, so `wrote` has to hear of it.
+        """
+
+    def wrote(self, data: bytes, sealed: bytes, taken: int) -> memoryview:
+        """Note that `file` took so many bytes, not all, and return what to offer to `send`.
+
+        If nothing is sealed, `sealed` is `data`.
+        """
 
     def send(self, data: bytes | memoryview) -> int:
         """Send what fits without waiting and return how many bytes were taken.
@@ -78,6 +91,7 @@ class SocketTransport:
     """A connected TCP or Unix socket, which it owns from now on."""
 
     __slots__ = ("_socket", "file", "peer")
+    seal = None
 
     def __init__(self, sock: socket.socket, peer: Peer) -> None:
         sock.setblocking(False)
@@ -94,6 +108,9 @@ class SocketTransport:
             return 0
         except OSError as error:
             raise Broken(f"sending failed: {error.strerror}") from None
+
+    def wrote(self, data: bytes, sealed: bytes, taken: int) -> memoryview:
+        return memoryview(data)[taken:]
 
     def receive(self) -> bytes | None:
         try:
@@ -139,6 +156,8 @@ class MemoryTransport:
     means something. Works with a virtual clock, which real sockets do not.
     """
 
+    seal = None
+
     def __init__(self, peer: Peer, capacity: int) -> None:
         self.peer = peer
         self.file = -1
@@ -156,6 +175,9 @@ class MemoryTransport:
         self.other._arrived += taken
         self.other._changed.unpark_all()
         return len(taken)
+
+    def wrote(self, data: bytes, sealed: bytes, taken: int) -> memoryview:
+        raise NotImplementedError("there is no file to write to")
 
     def receive(self) -> bytes | None:
         if self.closed:

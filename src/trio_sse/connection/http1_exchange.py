@@ -155,7 +155,7 @@ class Http1Outlet(Outlet):
     ) -> None:
         super().__init__(selectors, frame, cursor)
         self._connection = connection
-        self.file = connection.transport.file
+        self.file, self.seal = connection.transport.file, connection.transport.seal
         self._hub = hub
         self._catching_up: trio.CancelScope | None = None
 
@@ -184,10 +184,11 @@ class Http1Outlet(Outlet):
         if not self._connection.outbox.write(framed):
             self.fall_behind()
 
-    def delivered(self, framed: bytes, stop: int, taken: int) -> None:
+    def delivered(self, framed: bytes, stop: int, sealed: bytes, taken: int) -> None:
         self.cursor = stop
-        if taken < len(framed):
-            self._connection.outbox.keep(memoryview(framed)[taken:])
+        if taken < len(sealed):
+            connection = self._connection
+            connection.outbox.keep(connection.transport.wrote(framed, sealed, taken))
             self.fall_behind()
 
     def cut_off(self) -> None:
@@ -242,8 +243,8 @@ class DeflatedOutlet(Http1Outlet):
         super().deliver(framed, stop)
         self._body.hear(framed)
 
-    def delivered(self, framed: bytes, stop: int, taken: int) -> None:
-        super().delivered(framed, stop, taken)
+    def delivered(self, framed: bytes, stop: int, sealed: bytes, taken: int) -> None:
+        super().delivered(framed, stop, sealed, taken)
         self._body.hear(framed)
 
     def _frame_alone(self, payload: bytes) -> bytes:

@@ -33,7 +33,7 @@ class Outlet(ABC):
     to the same audience.
     """
 
-    __slots__ = ("audience", "cursor", "file", "frame", "heard", "selectors")
+    __slots__ = ("audience", "cursor", "file", "frame", "heard", "seal", "selectors")
 
     def __init__(self, selectors: frozenset[str], frame: Frame, cursor: int) -> None:
         self.selectors = selectors
@@ -48,6 +48,8 @@ class Outlet(ABC):
         self.file = -1
         """The number of the file to which a pass may write what is framed while the outlet is live,
         or -1 if the outlet has to do it. Nothing else may be waiting to be written there."""
+        self.seal: Callable[[bytes], bytes] | None = None
+        """What encrypts for `file`, if it takes nothing else. It may return b"": `deliver` then."""
 
     @abstractmethod
     def deliver(self, framed: bytes, stop: int) -> None:
@@ -57,9 +59,9 @@ class Outlet(ABC):
         audience (`Hub.leave`). It may do both: take all and leave, if more would have to wait.
         """
 
-    def delivered(self, framed: bytes, stop: int, taken: int) -> None:
-        """Note that `file` has taken the first `taken` bytes, at least one, of what `deliver` would
-        be given. For outlets that have a file.
+    def delivered(self, framed: bytes, stop: int, sealed: bytes, taken: int) -> None:
+        """Note that `file` has taken `taken` bytes of what `deliver` would be given, or of what
+        `seal` has made of it; only then it may be none. For outlets that have a file.
         """
         raise NotImplementedError(f"{type(self).__name__} gives a file and is not told of its use")
 

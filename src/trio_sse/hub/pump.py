@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections import deque
-from itertools import islice, repeat
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import trio
@@ -87,32 +87,34 @@ class Pass:
             for outlet in outlets
             if outlet.file >= 0 and outlet.audience is audience and outlet.cursor <= start
         ]
-        taken = _write_to_all([outlet.file for outlet in with_file], framed)
-        for outlet, count in zip(with_file, taken, strict=True):
-            if count:
+        pieces = [framed if outlet.seal is None else outlet.seal(framed) for outlet in with_file]
+        taken = _write_to_all([outlet.file for outlet in with_file], pieces)
+        for outlet, piece, count in zip(with_file, pieces, taken, strict=True):
+            if count or (piece and piece is not framed):
                 outlet.heard = now
-                self._tell(outlet, count)
-        if taken.count(len(framed)) == len(outlets):
+                try:
+                    outlet.delivered(framed, stop, piece, count)
+                except Exception:
+                    self._cut_off(outlet)
+        if len(with_file) == len(outlets) and 0 not in taken:
             return
         for outlet in outlets:
             # Of those with a file, who could take nothing: it finds out itself what is in the way.
             if outlet.audience is audience and outlet.cursor < stop:
                 outlet.heard = now
-                self._tell(outlet, 0)
+                try:
+                    if outlet.cursor <= start:
+                        outlet.deliver(framed, stop)
+                    elif partial := self._since(outlet.cursor):
+                        outlet.deliver(partial, stop)
+                except Exception:
+                    self._cut_off(outlet)
 
-    def _tell(self, outlet: Outlet, taken: int) -> None:
-        try:
-            if taken:
-                outlet.delivered(self._framed, self.stop, taken)
-            elif outlet.cursor <= self.start:
-                outlet.deliver(self._framed, self.stop)
-            elif partial := self._since(outlet.cursor):
-                outlet.deliver(partial, self.stop)
-        except Exception:
-            # A defect in one outlet must not cost the others their event.
-            logger.exception("An outlet failed; its subscribers are cut off")
-            self._hub.leave(outlet)
-            outlet.cut_off()
+    def _cut_off(self, outlet: Outlet) -> None:
+        """A defect in one outlet must not cost the others their event."""
+        logger.exception("An outlet failed; its subscribers are cut off")
+        self._hub.leave(outlet)
+        outlet.cut_off()
 
     def _since(self, cursor: int) -> bytes:
         """Frame the later part of the batch, for who joined when it had partly been published."""
@@ -172,10 +174,10 @@ class Pump:
             self._waiting.append(audience)
 
 
-def _write_to_all(files: list[int], data: bytes) -> list[int]:
-    """Return how many bytes each file has taken; 0 if it is full or broken."""
+def _write_to_all(files: list[int], pieces: list[bytes]) -> list[int]:
+    """Return how many bytes each file has taken of its piece; 0 if it is full or broken."""
     taken: list[int] = []
-    writes = map(os.write, files, repeat(data))
+    writes = map(os.write, files, pieces)
     while len(taken) < len(files):
         try:
             taken.extend(writes)  # Keeps those before the one that fails; the next is next.
