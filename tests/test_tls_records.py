@@ -118,6 +118,7 @@ async def test_who_does_not_read_has_no_more_than_a_record_to_itself(
 ) -> None:
     transport, plain, theirs, _ = await shaken(context, renegotiations)
     event = bytes(16 << 20)
+    assert transport.seal(event) == b""
     plain.full = True
     tracemalloc.start()
     assert transport.send(event) == 0

@@ -107,7 +107,7 @@ class TlsTransport:
         return taken
 
     def seal(self, data: bytes) -> bytes:
-        if self._unsent:
+        if self._unsent or len(data) > RECORD_BYTES:
             return b""
         try:
             self._tls.write(data)
