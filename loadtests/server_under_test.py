@@ -5,7 +5,7 @@
 The argument has fields of `Limits`, and may have `padding`: "quotes" fills events with JSON. It
 listens in clear text and with TLS, prints where, and then takes orders as the swarm does: a line
 of JSON each on standard input, an answer each on standard output. It publishes as a program would
-that embeds it. It ends with its standard input.
+that embeds it. It ends with its standard input, and drains at SIGTERM.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import logging
 import os
 import random
 import resource
+import signal
 import sys
 import time
 from collections import Counter
@@ -178,14 +179,26 @@ def _resident_bytes() -> int:
 
 
 async def main(limits: Limits, padding: str) -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input ends, or until all have left after SIGTERM."""
     binds = [Bind(port=0), Bind(port=0, tls=self_signed())]
     async with open_hub() as hub, trio.open_nursery() as nursery:
-        server = await nursery.start(serve, _routes(hub), binds, limits)
+
+        async def serve_to_the_end(*, task_status: trio.TaskStatus[Server]) -> None:
+            await serve(_routes(hub), binds, limits, task_status=task_status)
+            nursery.cancel_scope.cancel()
+
+        server: Server = await nursery.start(serve_to_the_end)
+        nursery.start_soon(_drain_when_told, server)
         clear, tls = server.addresses
         print(json.dumps({"port": clear.port, "tls_port": tls.port}), flush=True)
         await _obey(Subject(hub, server, padding))
         nursery.cancel_scope.cancel()
+
+
+async def _drain_when_told(server: Server) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        await anext(signals)
+    server.drain()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,9 @@ from trio_sse.transport import Broken, MemoryTransport
 CAPACITY = 1500
 """Small, so that the server has to wait for the client again and again."""
 
+pytestmark = pytest.mark.timeout(300)
+"""Hundreds of runs take their time where a machine is busy."""
+
 LIMITS = Limits(max_body_bytes=5000, write_timeout=20, drain_timeout=5, heartbeat=3)
 
 LONG = Event("x" * 1000)

@@ -32,6 +32,9 @@ ACCOUNTING = ("stream_closed", "_finish", "ended")
 RUNS = 60
 """For each protocol, spread over the hundreds of calls that the scenario makes."""
 
+pytestmark = pytest.mark.timeout(300)
+"""Hundreds of runs take their time where a machine is busy."""
+
 
 class Defect(Exception):
     """What nobody has thought of."""

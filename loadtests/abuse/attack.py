@@ -41,6 +41,10 @@ class Attack:
             return True
         return time.monotonic() < self._until
 
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._until = 0.0
+
     @property
     def until(self) -> float:
         """When whatever floods should stop by itself."""
@@ -80,7 +84,13 @@ class Attack:
         """Open one with TLS; whose certificate it is does not matter."""
         assert self.tls_port is not None
         plain = self._dialled(self.tls_port)
-        return self.connected(unverifying(alpn).wrap_socket(plain), http2=http2)
+        try:
+            # SSLSocket asks this as well, but leaks the socket if there is no peer any more.
+            plain.getpeername()
+            return self.connected(unverifying(alpn).wrap_socket(plain), http2=http2)
+        except OSError:
+            plain.close()
+            raise
 
     def dial_tls(self) -> socket.socket:
         """Return a blocking socket to the port of TLS, for who speaks that himself."""

@@ -69,7 +69,11 @@ def floods(records: Callable[[socket.socket], Iterator[bytes]]) -> Callable[[Att
     def attack(attack: Attack) -> None:
         while attack.goes_on:
             sock = attack.dial_tls()
-            pieces = records(sock)
+            try:
+                pieces = records(sock)
+            except OSError:
+                sock.close()
+                raise
             connection = attack.connected(sock)
             connection.flood(pieces, attack.until)
             connection.wait(attack.patience)
