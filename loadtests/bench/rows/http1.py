@@ -43,7 +43,7 @@ def http1(stage: Stage) -> Row:
         nchan_listeners = stage.swarm(nchan.port)
         nchan_listeners.connect(sizes.http1)
         pairs.append((nchan, nchan_listeners))
-    results = side_by_side(pairs, sizes.rounds, sizes.events, sizes.http1_interval, SIZE)
+    results = side_by_side(pairs, sizes.http1_rounds, sizes.events, sizes.http1_interval, SIZE)
     by_name = {pair[0].name: result for pair, result in zip(pairs, results, strict=True)}
     mine = by_name.pop("trio-sse")
     goals = [Goal("at most", 1.25, "bare C loop")]
