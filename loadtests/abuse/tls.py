@@ -122,7 +122,14 @@ CASES = (
         protocol="TLS",
         waits=True,
     ),
-    Case("a handshake that is none", "RFC 8446, 6.2", broken, ("closed", "reset"), protocol="TLS"),
+    Case(
+        "a handshake that is none",
+        "RFC 8446, 6.2",
+        broken,
+        ("closed", "reset"),
+        "handshake",
+        protocol="TLS",
+    ),
     Case(
         "a handshake that is cut",
         "RFC 8446, 6.1",
@@ -130,7 +137,7 @@ CASES = (
         ("open", "closed", "reset"),
         protocol="TLS",
     ),
-    Case("clear text", "RFC 9110, 4.2.2", clear_text, ("400",), protocol="TLS"),
+    Case("clear text", "RFC 9110, 4.2.2", clear_text, ("400",), "clear_text", protocol="TLS"),
     Case(
         "a thousand handshakes a second, begun",
         "RFC 8446, 4.1.3",

@@ -74,7 +74,8 @@ class ServerStatistics:
     error code of RFC 9113, 7 in lower case, a budget that was overdrawn (`futile_streams`,
     `control_frames`, `window_updates`, `header_fields`), or `too_late`; on HTTP/1.x a request
     that was `malformed`, `too_late`, `unsupported`, whose head or body was too large
-    (`head_too_large`, `body_too_large`), or after which too much came (`sent_ahead`)."""
+    (`head_too_large`, `body_too_large`), or after which too much came (`sent_ahead`);
+    over TLS a `handshake` that failed, or `clear_text`."""
 
 
 class Server:

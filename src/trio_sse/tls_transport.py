@@ -16,7 +16,7 @@ from collections.abc import Awaitable
 
 import trio
 
-from .transport import RECEIVE_BYTES, Broken, Flooded, SocketTransport
+from .transport import RECEIVE_BYTES, Broken, Flooded, SocketTransport, Unsecured
 
 __all__ = ["TlsTransport"]
 
@@ -80,7 +80,9 @@ class TlsTransport:
             # Whose fault it is, is said to the client too (RFC 8446, 6.2).
             with contextlib.suppress(Broken):
                 self._flush()
-            raise Broken(f"TLS handshake failed: {_why(error)}") from None
+            left = isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+            kind = Broken if left or not isinstance(error, ssl.SSLError) else Unsecured
+            raise kind(f"TLS handshake failed: {_why(error)}") from None
         self._flush()
         return self._shaken
 

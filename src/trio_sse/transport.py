@@ -25,6 +25,7 @@ __all__ = [
     "MemoryTransport",
     "SocketTransport",
     "Transport",
+    "Unsecured",
     "memory_pair",
 ]
 
@@ -35,6 +36,10 @@ HTTP/2 frames, requests that are taken back at once, take 8 ms in 4 KiB and 120 
 
 class Broken(Exception):
     """The peer is gone or cannot be understood; nothing more can be sent or received."""
+
+
+class Unsecured(Broken):
+    """The peer's handshake is none, or it takes none of ours; its text says why."""
 
 
 class Flooded(Broken):

@@ -13,7 +13,7 @@ from typing import Literal
 import trio
 
 from ..tls_transport import TlsTransport
-from ..transport import Broken, SocketTransport, Transport
+from ..transport import Broken, SocketTransport, Transport, Unsecured
 from ..wire.http1 import Http1
 from ..wire.http2 import Http2
 from .http1 import Http1Connection
@@ -61,6 +61,9 @@ async def negotiate(
             if connection is not None:
                 connection.begins_by = deadline
             return connection
+    except Unsecured as error:
+        service.offended(socket.peer, "handshake", str(error))
+        return None
     except Broken as error:
         logger.debug("%s: %s", socket.peer, error)
         return None
@@ -78,6 +81,7 @@ async def _secure(
         first = socket.peek()
     if first != TLS_HANDSHAKE:
         if first:
+            service.offended(socket.peer, "clear_text", "this port speaks TLS")
             # Read first: to close with unread input resets, which may cost the client the answer.
             socket.receive()
             socket.send(PLAIN_TEXT_ON_TLS)
