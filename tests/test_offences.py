@@ -6,6 +6,7 @@ import logging
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from support.http2_client import Http2Client
@@ -16,6 +17,7 @@ from trio_sse.wire.budget import SECONDS_AT_ONCE
 
 PING = b"\0\0\x08\x06\0\0\0\0\0" + b"12345678"
 CALM = 11
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n"
 
 
 async def flood(server: MemoryServer) -> Http2Client:
@@ -64,6 +66,29 @@ async def test_who_only_leaves_is_no_offender(autojump_clock: MockClock) -> None
         client.flush()
         await client.closing()
         assert server.statistics().offences == {}
+
+
+@pytest.mark.parametrize("part", [b"GET / HT", POST, POST + b"half"])
+async def test_who_is_gone_in_the_middle_of_a_request_is_no_offender(
+    autojump_clock: MockClock, part: bytes
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        client = server.connect()
+        client.send(part)
+        await trio.testing.wait_all_tasks_blocked()
+        client.close()
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().connections == 0
+        assert server.statistics().offences == {}
+
+
+async def test_who_is_malformed_and_then_gone_is_one(autojump_clock: MockClock) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        client = server.connect()
+        client.send(b"GET / HTTP/1.1\nHost: a\r\n\r\n")
+        client.close()
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().offences == {"malformed": 1}
 
 
 async def test_many_offenders_are_counted_and_few_of_them_logged(

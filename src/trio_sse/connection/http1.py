@@ -154,7 +154,7 @@ class Http1Connection(Endpoint):
         if request is None:
             return None
         if isinstance(request, Refused):
-            self.service.refused_for_good(self.transport.peer, request)
+            self.service.refused_for_good(self.transport.peer, request, left=self.wire.closed)
             return self._respond(Response.text(request.status, request.reason))
         decision = self.service.decide(request)
         if isinstance(decision, Response):

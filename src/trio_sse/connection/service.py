@@ -178,9 +178,15 @@ class Service:
         if self.lines.spend(1, trio.current_time()):
             logger.info("%s: sent away for %s: %s", peer, offence, reason)
 
-    def refused_for_good(self, peer: Peer, refused: Refused) -> None:
-        """Note a request whose refusal ends the connection, as it does on HTTP/1.x."""
+    def refused_for_good(self, peer: Peer, refused: Refused, *, left: bool) -> None:
+        """Note a request whose refusal ends the connection, as it does on HTTP/1.x.
+
+        It is no offence if the client has `left` before it was complete: networks break.
+        """
         self.counters.refused += 1
+        if left:
+            logger.debug("%s: left in the middle of a request", peer)
+            return
         self.offended(peer, OFFENCES.get(refused.status, "unsupported"), refused.reason)
 
     def reconnect_delay(self) -> float:
