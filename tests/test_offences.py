@@ -11,8 +11,10 @@ from trio.testing import MockClock
 
 from support.http2_client import Http2Client
 from support.memory_server import MemoryServer, serving
+from support.reader import BOTH, Protocol, ask
 from support.sites import follow
 from trio_sse.hub import open_hub
+from trio_sse.transport import Flooded
 from trio_sse.wire.budget import SECONDS_AT_ONCE
 
 PING = b"\0\0\x08\x06\0\0\0\0\0" + b"12345678"
@@ -56,6 +58,23 @@ async def test_a_violation_is_counted_by_its_code(autojump_clock: MockClock) -> 
         client.transport.send(b"\0\0\1\0\0\0\0\0\0x")  # DATA of no stream
         await client.closing()
         assert server.statistics().offences == {"protocol_error": 1}
+
+
+@BOTH
+async def test_who_keeps_tls_busy_beside_its_stream_is_counted(
+    autojump_clock: MockClock, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def receive() -> bytes:
+        raise Flooded("sends records that bring nothing")
+
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        reader = await ask(server, protocol)
+        await reader.status()
+        (transport,) = server.transports
+        monkeypatch.setattr(transport, "receive", receive)
+        transport.other.send(b"records")
+        await reader.ending()
+        assert server.statistics().offences == {"tls_records": 1}
 
 
 async def test_who_only_leaves_is_no_offender(autojump_clock: MockClock) -> None:

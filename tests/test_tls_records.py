@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trustme
 
 from trio_sse.message import Peer
 from trio_sse.tls import self_signed
@@ -129,27 +130,54 @@ async def test_who_does_not_read_has_no_more_than_a_record_to_itself(
     transport.close()
 
 
-async def test_an_upload_in_long_records_is_no_flood(context: ssl.SSLContext) -> None:
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname = False
-    client.verify_mode = ssl.CERT_NONE
-    secured: list[ssl.SSLSocket] = []
-
-    def records(sock: socket.socket) -> Iterator[bytes]:
-        secured.append(client.wrap_socket(sock))
-        return iter(())
-
-    transport, _, _, _ = await shaken(context, records)
-    upload, received = bytes(1 << 20), bytearray()
+async def upload(transport: TlsTransport, client: ssl.SSLSocket) -> None:
+    """Receive a megabyte, which comes in records as long as they may be."""
+    sent, received = bytes(1 << 20), bytearray()
 
     async def send() -> None:
-        await trio.to_thread.run_sync(secured[0].sendall, upload)
+        await trio.to_thread.run_sync(client.sendall, sent)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send)
-        while len(received) < len(upload):
+        while len(received) < len(sent):
             await transport.wait_readable()
             received += transport.receive() or b""
-    assert received == upload
-    secured[0].close()
+    assert received == sent
+
+
+async def secured(
+    context: ssl.SSLContext, client: ssl.SSLContext
+) -> tuple[TlsTransport, ssl.SSLSocket]:
+    """A connection after the handshake with a client of Python's."""
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    theirs: list[ssl.SSLSocket] = []
+
+    def shake(sock: socket.socket) -> Iterator[bytes]:
+        theirs.append(client.wrap_socket(sock))
+        return iter(())
+
+    transport, _, _, _ = await shaken(context, shake)
+    return transport, theirs[0]
+
+
+async def test_an_upload_in_long_records_is_no_flood(context: ssl.SSLContext) -> None:
+    transport, theirs = await secured(context, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    await upload(transport, theirs)
+    theirs.close()
+    transport.close()
+
+
+async def test_what_a_client_proves_itself_with_counts_towards_no_flood() -> None:
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(server)
+    server.verify_mode = ssl.CERT_REQUIRED
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    names = [f"a-name-of-many-{number}.department.example.org" for number in range(150)]
+    authority.issue_cert(*names).configure_cert(client)
+    transport, theirs = await secured(server, client)
+    await upload(transport, theirs)
+    theirs.close()
     transport.close()

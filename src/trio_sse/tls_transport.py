@@ -74,6 +74,7 @@ class TlsTransport:
         try:
             self._tls.do_handshake()
             self._shaken = True
+            self._empty = 0  # a client's certificates may be as long as half of what is allowed
         except ssl.SSLWantReadError:
             pass
         except OSError as error:

@@ -107,13 +107,17 @@ class Endpoint(ABC):
         try:
             while (data := self.transport.receive()) is None:
                 await self.transport.wait_readable()
-        except Flooded as error:
-            self.service.offended(self.transport.peer, "tls_records", str(error))
-            return b""
         except Broken as error:
-            logger.debug("%s: %s", self.transport.peer, error)
+            self._unheard(error)
             return b""
         return data
+
+    def _unheard(self, error: Broken) -> None:
+        """Note that nothing more can be received."""
+        if isinstance(error, Flooded):
+            self.service.offended(self.transport.peer, "tls_records", str(error))
+        else:
+            logger.debug("%s: %s", self.transport.peer, error)
 
     async def _say_goodbye(self, most: float = math.inf) -> None:
         """Send what is left to send, then the end of it, and let the client read it.

@@ -8,7 +8,6 @@ a follower that has to catch up.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Coroutine
 from typing import Any
@@ -28,8 +27,6 @@ from .http1_exchange import Http1Exchange
 from .service import Service
 
 __all__ = ["Http1Connection"]
-
-logger = logging.getLogger("trio_sse.connection")
 
 FOLLOWED = Request("GET", "/")
 """Stands for what a follower has asked, which nobody asks for any more."""
@@ -224,7 +221,7 @@ class Http1Connection(Endpoint):
             while self._hears():
                 await self.transport.wait_readable()
         except Broken as error:
-            logger.debug("%s: %s", self.transport.peer, error)
+            self._unheard(error)
         self.left = True
         exchange.scope.cancel()
 
