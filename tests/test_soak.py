@@ -14,9 +14,10 @@ from impostor import ROOT
 
 sys.path.insert(0, str(ROOT))  # loadtests is not a part of what is installed
 
+from loadtests.abuse.cases import CASES
 from loadtests.processes import Child
 from loadtests.report.__main__ import main as report
-from loadtests.soak.attacks import Attacks, Pace
+from loadtests.soak.attacks import FROM_OUTSIDE, Attacks, Pace
 from loadtests.soak.judging import trends, verdict
 from loadtests.soak.record import Holdings, Record, Sample, Tally, load, save
 from loadtests.soak.report import remake
@@ -219,3 +220,9 @@ class Told(Child):
 def until(done: Callable[[], bool]) -> Iterator[None]:
     while not done():
         yield
+
+
+def test_nobody_outside_makes_handlers_fail_or_stay() -> None:
+    drawn = {CASES[number].offence for number in FROM_OUTSIDE}
+    assert "control_frames" in drawn
+    assert not drawn & {"failed", "overstayed"}
