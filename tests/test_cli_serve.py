@@ -251,10 +251,18 @@ def test_a_key_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_without_click_the_extra_is_named() -> None:
-    script = "import sys; sys.modules['click'] = None; from trio_sse.cli import main; main()"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("package", "command"),
+    [
+        ("click", ["serve"]),
+        ("httpx", ["listen", "http://localhost/"]),
+        ("httpx", ["publish", "http://localhost/", "topic"]),
+    ],
+)
+def test_without_a_package_of_the_extra_it_is_named(package: str, command: list[str]) -> None:
+    script = f"import sys; sys.modules[{package!r}] = None; from trio_sse.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == (
-        "The command line needs the package click: pip install 'trio-sse[cli]'\n"
+        f"The command line needs the package {package}: pip install 'trio-sse[cli]'\n"
     )

@@ -21,6 +21,9 @@ def main() -> None:
     """Run the command that `sys.argv` names and exit with its code."""
     try:
         from .commands import run
+
+        # A command imports what it needs when it runs.
+        code = run()
     except ModuleNotFoundError as error:
         # Our own modules are there; what can be missing is an extra's package.
         sys.stderr.write(
@@ -29,4 +32,4 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    sys.exit(run())
+    sys.exit(code)
