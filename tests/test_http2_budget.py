@@ -320,6 +320,33 @@ def test_who_reads_long_frames_in_pieces_may_return_each_piece() -> None:
                 assert not isinstance(opened, Gone)
 
 
+def test_who_opens_a_window_by_a_kilobyte_at_a_time_may_do_so_for_ever() -> None:
+    client = Client(Limits(max_control_frames_per_second=1))
+    stream_id = client.listen()
+    assert client.server.send(stream_id, bytes(100_000)) == 65_535
+    for _ in range(500):
+        for window in (stream_id, 0):
+            update = raw(WINDOW_UPDATE, 0, window, (1_024).to_bytes(4))
+            (opened,) = client.server.receive(update)
+            assert not isinstance(opened, Gone)
+        assert client.server.send(stream_id, bytes(100_000)) == 1_024
+
+
+def test_who_opens_a_window_byte_by_byte_is_not_paid_for_what_that_brings() -> None:
+    # CVE-2019-9511: a body for which each window of a byte brings a frame.
+    client = Client()
+    stream_id = client.listen()
+    assert client.server.send(stream_id, bytes(100_000)) == 65_535
+    for _ in range(50_000):
+        for window in (0, stream_id):
+            (happened,) = client.server.receive(raw(WINDOW_UPDATE, 0, window, (1).to_bytes(4)))
+            if isinstance(happened, Gone):
+                assert happened.offence == "window_updates"
+                return
+        assert client.server.send(stream_id, bytes(100_000)) == 1
+    pytest.fail("it may go on for ever")
+
+
 def test_who_has_all_the_cookies_that_a_browser_keeps_may_ask_as_others_do() -> None:
     peer = Peer()
     block = HEADER_BLOCK + b"\x60\x01a" * 180

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from itertools import chain, count, islice, repeat
+from itertools import chain, count, cycle, islice, repeat
 
 from hpack import Encoder
 from hpack.hpack import encode_integer
@@ -52,6 +52,8 @@ def head(*fields: tuple[str, str], path: str = "/events?topic=a", method: str = 
 FOLLOW = head()
 PAGE = head(path="/")
 POST = head(path="/nowhere", method="POST")
+ENDLESS = head(path="/floods")
+"""Asks a handler that the server under test has, and nobody else."""
 
 
 def plain(frame: Frame) -> bytes:
@@ -199,9 +201,17 @@ def unread_pages(attack: Attack) -> None:
         attack.over(connection)
 
 
-def flooding(name: str, reference: str, offence: str, pieces: Pieces) -> Case:
+def flooding(
+    name: str, reference: str, offence: str, pieces: Pieces, *, is_ours: bool = False
+) -> Case:
     return Case(
-        name, reference, flood(pieces), ("GOAWAY ENHANCE_YOUR_CALM",), offence, pieces=pieces
+        name,
+        reference,
+        flood(pieces),
+        ("GOAWAY ENHANCE_YOUR_CALM",),
+        offence,
+        is_ours=is_ours,
+        pieces=pieces,
     )
 
 
@@ -327,6 +337,16 @@ FLOODS = (
             opened(0, 1),
             window(0) + b"".join(request(stream_id, FOLLOW) for stream_id in range(1, 512, 2)),
         ),
+    ),
+    flooding(
+        "WINDOW_UPDATE of a byte, for each of 256 streams with more to say",
+        "CVE-2019-9511",
+        "window_updates",
+        lambda: chain(
+            [window(0) + b"".join(request(stream_id, ENDLESS) for stream_id in range(1, 512, 2))],
+            (opened(stream_id, 1) for stream_id in cycle(range(1, 512, 2))),
+        ),
+        is_ours=True,
     ),
     flooding(
         "CONTINUATION frames of many requests",

@@ -46,7 +46,9 @@ BYTES_AN_ANSWER = 512
 """What a client that returns what it got at once sends for each frame: a WINDOW_UPDATE for the
 connection, and one for the stream. If it has left the stream meanwhile, some (h2's users, for
 one) send a RST_STREAM for each frame that was under way. Who reads a long frame in pieces returns
-each of them; nobody honest does so byte by byte."""
+each of them; nobody honest does so byte by byte. So a frame that the client's window has cut short
+pays by its length alone: who opens windows byte by byte would be sent a frame for each, and have
+two more for it (CVE-2019-9511)."""
 
 MOST_ANSWERS = 1_000_000
 """What of that is kept for later. More frames cannot be under way: the kernel holds 6 MiB for a

@@ -97,7 +97,8 @@ class H2Server(H2Connection):
         super().__init__(_CONFIGURATION)
         self._kept_by_purge = 0
         self.frames_sent = 0
-        """Frames on streams that the client was sent: heads, and pieces of bodies."""
+        """Frames on streams that the client was sent: heads, and pieces of bodies but for those
+        that it has itself cut short, by its windows."""
         self.local_settings = Settings(
             client=False,
             initial_values={
@@ -176,19 +177,19 @@ class H2Server(H2Connection):
             frames.append(write_frame(CONTINUATION, flags, stream_id, block[start : start + most]))
         return b"".join(frames)
 
-    def data_frames(self, stream_id: int, data: memoryview) -> bytes:
+    def data_frames(self, stream_id: int, data: memoryview, *, is_cut: bool) -> bytes:
         """Return the frames that carry data, and count it: what `send_data` would queue.
 
-        The stream has to be open, and the windows have to have room.
+        The stream has to be open, and the windows have to have room. `is_cut` if they have none
+        for the rest of it.
         """
         self.streams[stream_id].outbound_flow_control_window -= len(data)
         self.outbound_flow_control_window -= len(data)
         most = self.max_outbound_frame_size
-        if len(data) <= most:
-            self.frames_sent += 1
-            return write_frame(DATA, 0, stream_id, data)
         starts = range(0, len(data), most)
-        self.frames_sent += len(starts)
+        self.frames_sent += len(starts) - is_cut
+        if len(data) <= most:
+            return write_frame(DATA, 0, stream_id, data)
         return b"".join(write_frame(DATA, 0, stream_id, data[at : at + most]) for at in starts)
 
     def return_connection_window(self, size: int) -> None:

@@ -131,7 +131,8 @@ class Http2Answers:
         """
         taken = min(self.window(stream_id), len(data))
         if taken:
-            self._queue(self.h2.data_frames(stream_id, memoryview(data)[:taken]))
+            is_cut = taken < len(data)
+            self._queue(self.h2.data_frames(stream_id, memoryview(data)[:taken], is_cut=is_cut))
             self._refresh(stream_id)
         return taken
 
