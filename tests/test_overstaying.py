@@ -20,6 +20,7 @@ from trio_sse.connection import Stream
 from trio_sse.limits import Limits
 from trio_sse.message import Response
 from trio_sse.routes import Handler
+from trio_sse.wire.budget import SECONDS_AT_ONCE
 
 LIMITS = Limits(stop_timeout=5, max_lifetime=30, drain_timeout=10)
 STUBBORN_SECONDS = 60.0
@@ -152,6 +153,19 @@ async def test_other_streams_of_the_connection_go_on(autojump_clock: MockClock) 
         other = client.ask("/other")
         assert await client.head(other) == 200
         client.leave()
+
+
+async def test_of_many_at_once_some_are_named_and_all_are_counted(
+    autojump_clock: MockClock, caplog: Log
+) -> None:
+    async with serving(routes_to(shielded), LIMITS) as server:
+        client = Http2Client(server.connect())
+        for stream in [client.ask("/") for _ in range(50)]:
+            assert await client.head(stream) == 200
+        client.leave()
+        await trio.sleep(STUBBORN_SECONDS / 2)
+        assert server.statistics().overstayed == 50
+    assert 0 < len(complaints(caplog)) <= 2 * SECONDS_AT_ONCE
 
 
 async def test_the_end_of_the_server_does_not_wait_longer_than_its_handlers(

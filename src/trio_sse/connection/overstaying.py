@@ -17,12 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from ..wire.budget import Allowance
+
 if TYPE_CHECKING:
     from .exchange import Exchange
 
 __all__ = ["Handlers"]
 
 logger = logging.getLogger("trio_sse.connection")
+
+LINES_PER_SECOND = 1
+"""Ten of them at once show what is the matter; a client that comes back to such a handler again and
+again must not fill the log. To find out where one stands takes 0.1 ms."""
 
 LOOK_SECONDS = 1.0
 """How often those are looked at for whom the end of the server waits."""
@@ -32,8 +38,9 @@ class Handlers:
     """The handlers of a server that run now. Nothing here blocks, but `seen_out`."""
 
     def __init__(self, patience: float, noted: Callable[[], None]) -> None:
-        """Name who goes on for `patience` seconds, and call `noted` for each."""
+        """Call `noted` for each who goes on for `patience` seconds, and name some of them."""
         self._patience = patience
+        self._lines = Allowance(LINES_PER_SECOND)
         self._noted = noted
         self._running: dict[Exchange, _Stay] = {}
         self._gone = trio.Event()
@@ -50,35 +57,39 @@ class Handlers:
             self._gone.set()
 
     def look(self, now: float) -> None:
-        """Name those who were told to stop long enough ago, once each, and end their streams."""
+        """Note those who were told to stop long enough ago, once each, and end their streams."""
         for exchange, stay in list(self._running.items()):
             try:
-                if not stay.named and (self._all_told or exchange.stopped):
+                if not stay.noted and (self._all_told or exchange.stopped):
                     self._look_at(exchange, stay, now)
             except Exception:
                 # A defect that one connection brings out must not cost the others theirs.
-                stay.named = True
+                stay.noted = True
                 logger.exception("The stream of %r failed", exchange.request.path)
 
     def _look_at(self, exchange: Exchange, stay: _Stay, now: float) -> None:
         if stay.told is None:
             stay.told = now
         elif now - stay.told >= self._patience:
-            stay.named = True
+            stay.noted = True
             self._noted()
-            logger.warning(
-                "The handler %s of %r was told to stop %.0f s ago and goes on; its stream is cut "
-                "off. It must let trio.Cancelled pass, and shield only what ends by itself. It "
-                "stands here:\n%s",
-                stay.name,
-                exchange.request.path,
-                now - stay.told,
-                stay.place(),
-            )
+            if self._lines.spend(1, now):
+                self._name(exchange, stay, now - stay.told)
             exchange.abandon()
 
+    def _name(self, exchange: Exchange, stay: _Stay, seconds: float) -> None:
+        logger.warning(
+            "The handler %s of %r was told to stop %.0f s ago and goes on; its stream is cut "
+            "off. It must let trio.Cancelled pass, and shield only what ends by itself. It "
+            "stands here:\n%s",
+            stay.name,
+            exchange.request.path,
+            seconds,
+            stay.place(),
+        )
+
     async def seen_out(self) -> None:
-        """Wait for the last handler to end, and name who keeps it waiting; all are told to stop."""
+        """Wait for the last handler to end, and note who keeps it waiting; all are told to stop."""
         self._all_told = True
         with trio.CancelScope(shield=True):
             while self._running:
@@ -91,7 +102,7 @@ class Handlers:
 class _Stay:
     """One handler at work."""
 
-    __slots__ = ("_handler", "_others", "_task", "named", "told")
+    __slots__ = ("_handler", "_others", "_task", "noted", "told")
 
     def __init__(self, handler: Callable[..., Any], task: trio.lowlevel.Task) -> None:
         self._handler = handler
@@ -100,7 +111,7 @@ class _Stay:
         """Nurseries of the connection, which are not the handler's."""
         self.told: float | None = None
         """When it was first seen to have been told to stop."""
-        self.named = False
+        self.noted = False
 
     @property
     def name(self) -> str:
