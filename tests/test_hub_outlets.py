@@ -259,6 +259,24 @@ async def test_outlets_with_a_file_are_written_to_and_told_how_much_of_it_was_ta
                 assert outlet is outlets[7] or outlet.taken == [len(whole)]
 
 
+async def test_who_has_a_part_already_is_written_the_rest_only(
+    autojump_clock: MockClock, pairs: list[tuple[socket.socket, socket.socket]]
+) -> None:
+    async with open_hub() as hub:
+        early, late, latest = (Written(hub, pairs[number][0]) for number in range(3))
+        hub.join(early)
+        hub.publish("a", Event("one", id="1"))
+        hub.join(late)  # before the pump has had a turn
+        hub.publish("a", Event("two", id="2"))
+        hub.join(latest)
+        await trio.testing.wait_all_tasks_blocked()
+        one, two = b"id: 1\ndata: one\n\n", b"id: 2\ndata: two\n\n"
+        assert pairs[0][1].recv(100) == one + two
+        # What is framed for few is for them to send.
+        assert (late.taken, late.received) == ([], two)
+        assert (latest.taken, latest.received) == ([], b"")
+
+
 async def test_who_leaves_before_its_turn_is_not_written_to(
     autojump_clock: MockClock, pairs: list[tuple[socket.socket, socket.socket]]
 ) -> None:

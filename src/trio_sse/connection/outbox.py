@@ -1,8 +1,9 @@
 """What waits to be written on one connection, in order.
 
 Everything that leaves a connection goes through its outbox, so that two writers never
-interleave. Usually nothing waits: a write goes straight to the transport. What the
-transport does not take is kept, and one task writes it as the peer reads.
+interleave, but for what the hub writes to a plain socket while nothing waits (`Outlet.file`).
+Usually nothing does: a write goes straight to the transport. What the transport does not take
+is kept, and one task writes it as the peer reads.
 
 Rule: every wait on the peer has a deadline. A peer that takes nothing for `write_timeout`
 seconds ends the connection.
@@ -62,7 +63,7 @@ class Outbox:
         self._broken = False
         self.clear = True
         """Whether a write would go straight to the transport: nothing waits and nothing is broken.
-        Kept and not worked out: to look at what waits is a cache miss more for each delivery."""
+        Kept and not worked out, which would be a cache miss more for each delivery to a group."""
         self.size = 0
         """Bytes that wait."""
 

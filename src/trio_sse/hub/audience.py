@@ -47,7 +47,8 @@ class Outlet(ABC):
         """The audience it is live in, or None while it catches up."""
         self.file = -1
         """The number of the file to which a pass may write what is framed while the outlet is live,
-        or -1 if the outlet has to do it. Nothing else may be waiting to be written there."""
+        or -1 if the outlet has to do it. Nothing else may be waiting to be written there. It is not
+        closed before the outlet has left: the number would soon be another's."""
         self.seal: Callable[[bytes], bytes] | None = None
         """What encrypts for `file`, if it takes nothing else. It may return b"": `deliver` then."""
 

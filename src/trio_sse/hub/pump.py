@@ -1,8 +1,9 @@
 """The pump: carries what is new in the log to the audiences it concerns.
 
-One task for the whole hub. It frames a batch once an audience and has each live outlet
-write it at once; it never waits for a client. When events come faster than a pass over the
-clients takes, the next pass carries all of them: more events, not more writes.
+One task for the whole hub. It frames a batch once an audience and writes it at once to the file
+of each live outlet, or has the outlet write it; it never waits for a client. When events come
+faster than a pass over the clients takes, the next pass carries all of them: more events, not
+more writes.
 """
 
 from __future__ import annotations
