@@ -15,7 +15,7 @@ from hyperframe.frame import DataFrame
 from .attack import Attack
 from .case import Case
 from .http1 import GET
-from .http2 import HELLO, head, request
+from .http2_frames import HELLO, head, request
 
 __all__ = ["CASES"]
 

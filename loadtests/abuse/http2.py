@@ -1,219 +1,42 @@
-"""What an attacker says over HTTP/2: one case a line of the table.
-
-Frames that are in order are hyperframe's; those that are not are made byte by byte.
-"""
+"""What an attacker says over HTTP/2: one case a line of the table."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from itertools import chain, count, cycle, islice, repeat
+from itertools import chain, count, cycle, repeat
 
-from hpack import Encoder
-from hpack.hpack import encode_integer
 from hyperframe.frame import (
     ContinuationFrame,
-    DataFrame,
-    Frame,
     HeadersFrame,
     PingFrame,
     PriorityFrame,
-    RstStreamFrame,
     SettingsFrame,
-    WindowUpdateFrame,
 )
 
-from .attack import Attack
 from .case import Case
-from .connection import Connection
-from .handshakes import SOURCE
+from .http2_frames import (
+    ENDLESS,
+    FOLLOW,
+    HELLO,
+    LARGEST_WINDOW,
+    PAGE,
+    POST,
+    PREFACE,
+    again,
+    coded,
+    data,
+    head,
+    opened,
+    plain,
+    raw,
+    request,
+    requests,
+    reset,
+    split,
+    window,
+)
+from .http2_ways import crowd, flood, flooding, not_reading, stopped_reader, unread_pages, waiting
 
 __all__ = ["CASES"]
-
-CROWD = 100
-SMALL_CROWD = 2
-PIECES_AT_ONCE = 100
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HELLO = PREFACE + SettingsFrame(0).serialize()
-LARGEST_WINDOW = 2**31 - 1
-MAX_FRAME = 16_384
-HOLD_SECONDS, SHORT_HOLD_SECONDS = 6.0, 2.0
-"""How long who reads nothing stays: longer than the server's patience with it."""
-
-Pieces = Callable[[], Iterator[bytes]]
-
-
-def head(*fields: tuple[str, str], path: str = "/events?topic=a", method: str = "GET") -> bytes:
-    """A request's field section, as a connection's first, and so good for any of them."""
-    pseudo = [(":method", method), (":scheme", "http"), (":authority", "localhost")]
-    return bytes(Encoder().encode([*pseudo, (":path", path), *fields]))
-
-
-FOLLOW = head()
-PAGE = head(path="/")
-POST = head(path="/nowhere", method="POST")
-ENDLESS = head(path="/floods")
-"""Asks a handler that the server under test has, and nobody else."""
-
-
-def plain(frame: Frame) -> bytes:
-    return frame.serialize()
-
-
-def raw(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream_id.to_bytes(4) + payload
-
-
-def request(stream_id: int, block: bytes = PAGE, *, end: bool = True) -> bytes:
-    first, *rest = (block[at : at + MAX_FRAME] for at in range(0, len(block), MAX_FRAME))
-    frames: list[Frame] = [HeadersFrame(stream_id, first, flags=["END_STREAM"] if end else [])]
-    frames += [ContinuationFrame(stream_id, each) for each in rest]
-    frames[-1].flags.add("END_HEADERS")
-    return b"".join(map(plain, frames))
-
-
-def requests(block: bytes, then: Callable[[int], bytes] = lambda stream_id: b"") -> Pieces:
-    """A request after the other, and what follows each."""
-    return lambda: (request(stream_id, block) + then(stream_id) for stream_id in count(1, 2))
-
-
-def again(frames: bytes, first: bytes = b"") -> Pieces:
-    """The same for ever, after a beginning."""
-    return lambda: chain([first], repeat(frames))
-
-
-def split(block: bytes, pieces: Iterator[bytes]) -> Pieces:
-    """A head that goes on in CONTINUATION frames."""
-    return lambda: chain([plain(HeadersFrame(1, block))], pieces)
-
-
-def reset(stream_id: int) -> bytes:
-    return plain(RstStreamFrame(stream_id, error_code=8))
-
-
-def opened(stream_id: int, by: int) -> bytes:
-    return plain(WindowUpdateFrame(stream_id, window_increment=by))
-
-
-def window(size: int) -> bytes:
-    return plain(SettingsFrame(0, {SettingsFrame.INITIAL_WINDOW_SIZE: size}))
-
-
-def data(stream_id: int, content: bytes) -> bytes:
-    return plain(DataFrame(stream_id, content))
-
-
-def flood(pieces: Pieces, *, reads: bool = True) -> Callable[[Attack], None]:
-    """Say it until the server ends the connection; then come back."""
-
-    def attack(attack: Attack) -> None:
-        while attack.goes_on:
-            connection = attack.connect(reads=reads, http2=True)
-            connection.send(HELLO)
-            connection.flood(pieces(), attack.until)
-            if attack.time_is_over and connection.end == "open":
-                attack.cut_short(connection)
-            else:
-                connection.finish()
-                attack.over(connection)
-
-    return attack
-
-
-def crowd(pieces: Pieces) -> Callable[[Attack], None]:
-    """Say it on many connections at a time, as fast as each is heard."""
-
-    def attack(attack: Attack) -> None:
-        number = CROWD if attack.is_at_full_strength else SMALL_CROWD
-        said: dict[Connection, Iterator[bytes]] = {}
-        rest: dict[Connection, bytes] = {}
-        while attack.goes_on:
-            for _ in range(number):
-                connection = attack.connect(http2=True, source=SOURCE)
-                said[connection], rest[connection] = pieces(), HELLO
-            while said and time.monotonic() < attack.until:
-                for connection, saying in list(said.items()):
-                    if not rest[connection]:
-                        rest[connection] = b"".join(islice(saying, PIECES_AT_ONCE))
-                    taken = connection.offer(rest[connection])
-                    rest[connection] = rest[connection][taken:]
-                    if connection.end != "open":
-                        del said[connection]
-                        attack.over(connection)
-            for connection in said:
-                attack.cut_short(connection)
-            said.clear()
-
-    return attack
-
-
-def waiting(
-    name: str,
-    reference: str,
-    said: bytes,
-    counted: str = "idle",
-    # Who does not answer a PING gets no last words.
-    ends: tuple[str, ...] = ("GOAWAY NO_ERROR", "closed"),
-) -> Case:
-    """Say it, and wait for the server to lose patience."""
-
-    def attack(attack: Attack) -> None:
-        while attack.goes_on:
-            connection = attack.connect(http2=True)
-            connection.send(said)
-            connection.wait(attack.patience)
-            attack.over(connection)
-
-    return Case(name, reference, attack, ends, counted, waits=True)
-
-
-def stopped_reader(attack: Attack) -> None:
-    """Follow a hundred times and read nothing, while events are published in passing."""
-    while attack.goes_on:
-        connection = attack.connect(reads=False, http2=True)
-        connection.send(HELLO + opened(0, LARGEST_WINDOW - 65_535) + window(LARGEST_WINDOW))
-        connection.send(b"".join(request(stream_id, FOLLOW) for stream_id in range(1, 201, 2)))
-        connection.hold(HOLD_SECONDS if attack.is_at_full_strength else SHORT_HOLD_SECONDS)
-        attack.over(connection)
-
-
-def not_reading(*cases: Case) -> Iterator[Case]:
-    """The same from a peer that does not read the answers."""
-    for case in cases:
-        assert case.pieces is not None
-        yield Case(
-            f"{case.name}, reading no answer",
-            case.reference,
-            flood(case.pieces, reads=False),
-            case.ends,
-            case.offence,
-        )
-
-
-def unread_pages(attack: Attack) -> None:
-    """Ask for a page again and again, with all windows open, and read none of it."""
-    while attack.goes_on:
-        connection = attack.connect(reads=False, http2=True)
-        connection.send(HELLO + opened(0, LARGEST_WINDOW - 65_535) + window(LARGEST_WINDOW))
-        connection.keep_little()
-        connection.flood(requests(PAGE)(), attack.until)
-        connection.hold(HOLD_SECONDS if attack.is_at_full_strength else SHORT_HOLD_SECONDS)
-        attack.over(connection)
-
-
-def flooding(
-    name: str, reference: str, offence: str, pieces: Pieces, *, is_ours: bool = False
-) -> Case:
-    return Case(
-        name,
-        reference,
-        flood(pieces),
-        ("GOAWAY ENHANCE_YOUR_CALM",),
-        offence,
-        is_ours=is_ours,
-        pieces=pieces,
-    )
-
 
 BIG_FIELD = b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4_000
 """A field of 4,000 bytes, to be put in the table; then a byte stands for it."""
@@ -223,15 +46,6 @@ CRUMBS = PAGE + b"\x60\x01a" * 1_000
 
 EMPTY_FIELDS = b"\x40\x01a\0" + b"\x40\1b\0" * 120
 """All that the table holds of fields that are next to nothing."""
-
-
-def coded(size: int) -> bytes:
-    """A field in Huffman's code, of so many bytes, which stand for 8/5 as many characters."""
-    literal = Encoder().huffman_coder.encode(b"0" * (size * 8 // 5))
-    length = encode_integer(len(literal), 7)
-    length[0] |= 0x80
-    return b"\0\1a" + bytes(length) + literal
-
 
 RESIZED = b"\x20\x3f\xe1\x1f"
 """HPACK's table emptied, and as large as before (RFC 7541, 6.3)."""

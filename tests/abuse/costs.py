@@ -17,7 +17,7 @@ from loadtests.abuse.attack import Attack
 from loadtests.abuse.case import Protocol
 from loadtests.abuse.connection import Connection
 from loadtests.abuse.http1 import GET
-from loadtests.abuse.http2 import HELLO, request
+from loadtests.abuse.http2_frames import HELLO, request
 
 __all__ = ["Cost", "Costs", "Visit"]
 
