@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
 import trio
 import trio.testing
@@ -17,8 +20,10 @@ from trio_sse.connection.http2 import Http2Connection
 from trio_sse.connection.turns import Turns
 from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
-from trio_sse.message import Response
+from trio_sse.message import Peer, Response
 from trio_sse.routes import Routes
+
+T = TypeVar("T")
 
 
 def answers(body: bytes) -> Routes:
@@ -95,6 +100,31 @@ async def test_a_head_that_comes_slowly_is_waited_for(autojump_clock: MockClock)
             await trio.sleep(7)
             client.transport.send(b"\0\0\1\x09\4" + head[5:9] + head[-1:])
             assert await client.rest(stream_id) == b"yes"
+
+
+class LateTurns(Turns):
+    """A server so busy that whoever says something is heard much later."""
+
+    async def now_or_in_turn(self, peer: Peer, make: Callable[[], T]) -> T:
+        await trio.sleep(30)
+        return make()
+
+
+async def test_who_waits_to_be_heard_is_not_late(autojump_clock: MockClock) -> None:
+    limits = Limits(head_timeout=10, idle_timeout=999, ping_interval=999)
+    async with serving(answers(b"yes"), limits) as server:
+        server.service.hearing = LateTurns(0.0)
+        client = Http2Client(server.connect())
+        assert await client.rest(client.ask()) == b"yes"
+        stream_id = client.h2.get_next_available_stream_id()
+        client.h2.send_headers(stream_id, REQUEST, end_stream=True)
+        head = client.h2.data_to_send()
+        # Its end is there when the beginning has been heard.
+        client.transport.send((len(head) - 10).to_bytes(3) + b"\1\1" + head[5:-1])
+        await trio.sleep(20)
+        client.transport.send(b"\0\0\1\x09\4" + head[5:9] + head[-1:])
+        assert await client.rest(stream_id) == b"yes"
+        assert not server.statistics().offences
 
 
 async def test_what_has_been_read_of_a_client_is_let_go(autojump_clock: MockClock) -> None:

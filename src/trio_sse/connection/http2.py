@@ -115,6 +115,8 @@ class Http2Connection(Endpoint):
 
     def _look_after_heads(self, now: float) -> None:
         """Send the client away if it has begun to say something, and does not go on."""
+        if self._is_behind:
+            return  # It has gone on, perhaps, and waits for its turn to be heard.
         if not self.wire.has_begun:
             if now >= self.begins_by:
                 self._send_away(SETTINGS_TIMEOUT, "no SETTINGS have come in time")
