@@ -7,7 +7,12 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from trio_sse.connection import Service
+from trio_sse.connection.endpoint import Endpoint
 from trio_sse.connection.errands import Errands
+from trio_sse.limits import Limits
+from trio_sse.routes import Routes
+from trio_sse.transport import memory_pair
 
 
 def nobody() -> None:
@@ -120,3 +125,40 @@ async def test_an_errand_that_fails_as_all_is_cancelled_is_told_to_the_connectio
         home.cancel_scope.cancel()
         with pytest.RaisesGroup(ValueError):
             await errands.finish()
+
+
+class Quiet(Endpoint):
+    """A connection on which nothing is said."""
+
+    async def _converse(self) -> None:
+        await trio.sleep_forever()
+
+
+async def test_no_errand_is_lost_while_those_before_are_let_go_of() -> None:
+    # A new one comes after each step of the end of the old, which are in any order.
+    for attempt in range(200):
+        done: list[int] = []
+
+        async def errand(number: int, done: list[int] = done) -> None:
+            await trio.lowlevel.checkpoint()
+            done.append(number)
+
+        async with trio.open_nursery() as home:
+            connection = Quiet(Service(Routes(), Limits()), memory_pair()[0])
+            home.start_soon(connection.run)
+            await trio.testing.wait_all_tasks_blocked()
+            for number in range(10):
+                connection.start_soon(errand, number)
+                if number % 2:
+                    await trio.testing.wait_all_tasks_blocked()
+                connection.tidy()
+                connection.tidy()
+                for _ in range((attempt + number) % 6):
+                    await trio.lowlevel.checkpoint()
+                    connection.tidy()
+            await trio.testing.wait_all_tasks_blocked()
+            assert sorted(done) == list(range(10))
+            while not connection.tidy():
+                await trio.lowlevel.checkpoint()
+            assert len(home.child_tasks) == 1
+            connection.cut_off()
