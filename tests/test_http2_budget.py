@@ -74,6 +74,18 @@ def again(*frames: bytes, first: bytes = b"") -> Iterator[bytes]:
         yield b"".join(frames)
 
 
+def in_pieces(*sizes: int) -> Iterator[bytes]:
+    """Requests with large heads, whose first piece is short."""
+    for stream_id in count(1, 2):
+        rest = LARGE_BLOCK[len(HEADER_BLOCK) :]
+        said = [raw(HEADERS, END_STREAM, stream_id, HEADER_BLOCK)]
+        for size in sizes:
+            said.append(raw(CONTINUATION, 0, stream_id, rest[:size]))
+            rest = rest[size:]
+        said.append(raw(CONTINUATION, END_HEADERS, stream_id, rest))
+        yield b"".join(said)
+
+
 UPLOAD = raw(HEADERS, END_HEADERS, 1, header_block(POST))
 FOLLOW = raw(HEADERS, END_HEADERS | END_STREAM, 1, HEADER_BLOCK)
 
@@ -92,6 +104,10 @@ FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
     "heads that are too large, in Huffman's code": (
         "header_fields",
         lambda: requests(LARGE_BLOCK, lambda stream_id: b""),
+    ),
+    "heads that are too large, in a few pieces": (
+        "header_fields",
+        lambda: in_pieces(8_000),
     ),
     "requests broken by a window too large (CVE-2025-8671)": (
         "window_updates",
@@ -236,6 +252,19 @@ def test_the_same_in_small_measure_is_nobodys_business(what: str) -> None:
     for _, sent in zip(range(400), frames(), strict=False):
         peer.now += 0.5
         assert not [each for each in peer.say(sent) if isinstance(each, Gone)]
+
+
+@pytest.mark.parametrize("sizes", [(8_000,), (4_000, 8_000), (500,) * 28])
+def test_a_large_head_costs_no_less_in_pieces(sizes: tuple[int, ...]) -> None:
+    def how_many(heads: Iterator[bytes]) -> int:
+        peer = Peer()
+        for number, head in enumerate(heads):
+            if any(isinstance(each, Gone) for each in peer.say(head)):
+                return number
+        raise AssertionError
+
+    whole = how_many(requests(LARGE_BLOCK, lambda stream_id: b""))
+    assert how_many(in_pieces(*sizes)) <= whole
 
 
 # -- honest clients -----------------------------------------------------------------------

@@ -64,8 +64,9 @@ one: a request within the limits may have a thousand. Apache allows 100; a brows
 
 FREE_HEAD_BYTES = 8 * 1024
 HEAD_BYTES_A_TOKEN = 512
-"""Of a HEADERS or CONTINUATION frame, beyond the free ones: reading Huffman's code takes 40 µs for
-so many, and a request may have 64 KiB of it. The free ones are what most servers allow in all."""
+"""Of HEADERS, beyond the free ones, and of CONTINUATION, which only large heads need: reading
+Huffman's code takes 40 µs for so many, and a request may have 64 KiB of it. The free ones are what
+most servers allow in all."""
 
 
 class Allowance:
@@ -124,11 +125,10 @@ class Budget:
     def frame(self, frame: Frame, now: float) -> Excess | None:
         """Pay for a frame that answers nothing that was sent. Requests, and bodies, are free."""
         kind = frame.kind
-        excess = len(frame.whole) - FREE_HEAD_BYTES
-        if excess > 0 and kind in (HEADERS, CONTINUATION):
-            return self._large_head(excess, now)
         if kind == HEADERS:
-            return None
+            return self._head(len(frame.whole) - FREE_HEAD_BYTES, now)
+        if kind == CONTINUATION and len(frame.whole) > HEAD_BYTES_A_TOKEN:
+            return self._head(len(frame.whole), now)
         if kind == DATA:
             return self._data(frame, now)
         if kind == RST_STREAM:
@@ -172,8 +172,8 @@ class Budget:
         self._credited = earned
         return self._answers.spend(1, now)
 
-    def _large_head(self, excess: int, now: float) -> Excess | None:
-        if self._control.spend(1 + excess // HEAD_BYTES_A_TOKEN, now):
+    def _head(self, excess: int, now: float) -> Excess | None:
+        if excess <= 0 or self._control.spend(1 + excess // HEAD_BYTES_A_TOKEN, now):
             return None
         return Excess("header_fields", "too many requests with too large heads")
 
