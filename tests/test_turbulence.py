@@ -5,8 +5,10 @@ how many are lost.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -18,7 +20,7 @@ import trio
 from support.inflating import Inflater
 from support.logs import Log, complaints
 from support.sites import follow
-from support.visitor import running
+from support.visitor import running, tls_pair
 from trio_sse.event import Decoder, Event
 from trio_sse.hub import GAP_TYPE, Hub, open_hub
 from trio_sse.limits import Limits
@@ -36,13 +38,64 @@ HISTORY = 60
 """Events that are kept: fewer than one may be behind."""
 
 
+class Secured:
+    """A socket with TLS over it, which speaks when it is read from."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        self._sock = sock
+        self._arrived, self._encrypted = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._arrived, self._encrypted, server_hostname="127.0.0.1")
+        self._unsent = b""
+        with contextlib.suppress(BlockingIOError):
+            self._speak()
+
+    def send(self, data: bytes) -> None:
+        """Send all of it, as soon as it can be."""
+        self._unsent += data
+
+    def recv(self, most: int) -> bytes:
+        """Return what has come, from so many bytes at most. Raises BlockingIOError."""
+        arrived = self._sock.recv(most)
+        if not arrived:
+            return b""  # There may have been no room for close_notify.
+        self._arrived.write(arrived)
+        return self._speak()
+
+    def close(self) -> None:
+        """Be gone without a word."""
+        self._sock.close()
+
+    def _speak(self) -> bytes:
+        data, is_over = b"", False
+        try:
+            self._tls.do_handshake()
+            if self._unsent:
+                self._tls.write(self._unsent)
+                self._unsent = b""
+            while piece := self._tls.read(100_000):
+                data += piece
+            is_over = True
+        except ssl.SSLWantReadError:
+            pass
+        if self._encrypted.pending:
+            self._sock.send(self._encrypted.read())
+        if not data and not is_over:
+            raise BlockingIOError
+        return data
+
+
 class Follower:
     """A client that reads as little as it likes and checks all that it reads."""
 
-    def __init__(self, path: str, random: Random, topic: str, cursor: int, last_id: str) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
-        self.sock.setblocking(False)
+    def __init__(
+        self,
+        sock: socket.socket | Secured,
+        random: Random,
+        topic: str,
+        cursor: int,
+        last_id: str,
+    ) -> None:
+        self.sock = sock
         self.topic = topic
         self.haste = random.choice((1000, 4000, 100_000))
         """How many bytes it reads at a time."""
@@ -112,9 +165,10 @@ def text_of(place: int) -> str:
 class Turbulence:
     """What goes on, drawn from one seed."""
 
-    def __init__(self, hub: Hub, path: str) -> None:
+    def __init__(self, hub: Hub, path: str, tls: ssl.SSLContext | None) -> None:
         self.hub = hub
         self.path = path
+        self.tls = tls
         self.random = Random(1)
         self.topics: list[str] = []
         self.ids: list[str] = []
@@ -145,7 +199,11 @@ class Turbulence:
         """Have somebody come who was there before, up to any time."""
         last = self.random.randrange(len(self.ids))
         topic = self.random.choice("a*")
-        self.crowd.append(Follower(self.path, self.random, topic, last + 1, self.ids[last]))
+        plain = socket.socket(socket.AF_UNIX)
+        plain.connect(self.path)
+        plain.setblocking(False)
+        sock = plain if self.tls is None else Secured(plain, self.tls)
+        self.crowd.append(Follower(sock, self.random, topic, last + 1, self.ids[last]))
 
     def go(self) -> None:
         """Have somebody vanish, with what has come unread."""
@@ -194,13 +252,17 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("narrow", "slow_pump")
-async def test_whoever_stays_has_all_of_it(tmp_path: Path, caplog: Log) -> None:
-    bind = Bind(unix=str(tmp_path / "socket"))
+@pytest.mark.parametrize("is_secured", [False, True])
+async def test_whoever_stays_has_all_of_it(
+    tmp_path: Path, caplog: Log, *, is_secured: bool
+) -> None:
+    ours, theirs = tls_pair() if is_secured else (None, None)
+    bind = Bind(unix=str(tmp_path / "socket"), tls=ours)
     async with (
         open_hub(max_events=HISTORY) as hub,
         running(follow(hub), bind, limits=LIMITS) as server,
     ):
-        turbulence = Turbulence(hub, str(tmp_path / "socket"))
+        turbulence = Turbulence(hub, str(tmp_path / "socket"), theirs)
         turbulence.publish()
         for _ in range(ROUNDS):
             await turbulence.go_on()
