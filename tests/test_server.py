@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 import trio
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 
 from support.logs import Log, complaints
 from support.visitor import become, running, secure, site, tls_pair, visit
 from test_listening import NEEDS_IPV6
 from trio_sse import listening
 from trio_sse import server as server_module
-from trio_sse.connection.http1 import Http1Connection
+from trio_sse.connection.endpoint import Endpoint
 from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
 from trio_sse.listening import ACCEPT_MOST, Bind, BindError, Listener
@@ -124,9 +126,21 @@ async def test_who_waits_in_line_when_the_server_stops_is_let_go(
                 pass
 
 
+HTTP1_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def http2_request() -> bytes:
+    client = H2Connection(H2Configuration())
+    client.initiate_connection()
+    head = {":method": "GET", ":scheme": "http", ":authority": "localhost", ":path": "/"}
+    client.send_headers(1, list(head.items()), end_stream=True)
+    return client.data_to_send()
+
+
 @pytest.mark.parametrize("since", [None, "earliest"], ids=["live", "caught up"])
+@pytest.mark.parametrize("asked", [HTTP1_REQUEST, http2_request()], ids=["HTTP/1.1", "HTTP/2"])
 async def test_a_connection_that_is_over_is_no_work_for_the_collector_of_cycles(
-    since: str | None,
+    asked: bytes, since: str | None
 ) -> None:
     hub_routes = Routes()
     async with open_hub() as hub:
@@ -137,11 +151,13 @@ async def test_a_connection_that_is_over_is_no_work_for_the_collector_of_cycles(
             gc.disable()
             try:
                 visitor = await visit(server)
-                await visitor.get()
-                await visitor.hear("retry")
+                await visitor.stream.send_all(asked)
+                heard = b""
+                while b"retry" not in heard:
+                    heard += await visitor.stream.receive_some()
                 await visitor.leave()
                 await become(lambda: server.statistics().connections == 0)
-                left = [each for each in gc.get_objects() if isinstance(each, Http1Connection)]
+                left = [each for each in gc.get_objects() if isinstance(each, Endpoint)]
             finally:
                 gc.enable()
             assert not left

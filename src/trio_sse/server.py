@@ -220,9 +220,9 @@ class Server:
         handlers = self._service.handlers
         try:
             while True:
-                due = await self._rounds.next()
+                # Not kept beyond that: some are over by the next round.
+                await self._rounds.visit(await self._rounds.next(), self._look_after)
                 self._shortage.tick(trio.current_time())
-                await self._rounds.visit(due, self._look_after)
                 handlers.look(trio.current_time())
         finally:
             # Until the last connection has ended: who waits for that is told what for.

@@ -22,10 +22,9 @@ logger = logging.getLogger("trio_sse.cli")
 COLLECTING = (10_000, 50, 100)
 """Objects made until Python looks for cycles among the youngest, and how many such looks make one
 among the older, and the oldest. A connection is some 40 objects that stay, so by default (700,
-10, 10) it looks through the older every 200 connections, in vain: those of HTTP/1.1 leave no
-cycles behind, and one of HTTP/2 has many streams. This is a fifth of the time that a connection's
-set-up takes. Beyond 10,000 the youngest are no longer in the processor's cache, and to look through
-them takes longer again."""
+10, 10) it looks through the older every 200 connections, in vain: connections leave no cycles
+behind. This is a fifth of the time that a connection's set-up takes. Beyond 10,000 the youngest are
+no longer in the processor's cache, and to look through them takes longer again."""
 
 SPARE_FILES = 64
 """Files beside connections: listeners, standard streams, the event loop's own, name look-ups."""

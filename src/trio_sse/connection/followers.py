@@ -192,6 +192,11 @@ class Followers:
             self._put(stream_id, target)
         source.retire()
 
+    def retire(self) -> None:
+        """Let go of the connection, which is over and has nobody left to say anything to."""
+        if not self._members and not self.outlets:
+            del self._connection
+
     def forget(self, outlet: GroupOutlet) -> None:
         """Drop a group without streams."""
         self.outlets.pop(outlet, None)

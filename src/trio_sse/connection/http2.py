@@ -91,6 +91,13 @@ class Http2Connection(Endpoint):
         """A head that has begun and not ended when it was looked after, first at that time."""
         self._head_since = 0.0
 
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            # Each knows the other: what is over would wait for the collector of cycles.
+            self.followers.retire()
+
     def tick(self, now: float) -> float:
         """Look after everything that time brings: heartbeats, old streams, pings, idleness.
 
