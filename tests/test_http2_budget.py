@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 
 import pytest
@@ -34,7 +35,16 @@ from http2_client import (
 from trio_sse.connection.exchange import HEARTBEAT
 from trio_sse.limits import Limits
 from trio_sse.wire.budget import SECONDS_AT_ONCE, Allowance, Budget
-from trio_sse.wire.http2 import Asked, Gone, Group, Happening, Http2, Left
+from trio_sse.wire.http2 import (
+    Asked,
+    Gone,
+    Group,
+    Happening,
+    Http2,
+    Left,
+    WindowOpened,
+    WindowsChanged,
+)
 
 CANCEL = (8).to_bytes(4)
 HEADER_BLOCK = header_block(GET)
@@ -267,6 +277,11 @@ def test_a_large_head_costs_no_less_in_pieces(sizes: tuple[int, ...]) -> None:
     assert how_many(in_pieces(*sizes)) <= whole
 
 
+def window_of(size: int) -> bytes:
+    """SETTINGS that change what each stream may have under way."""
+    return raw(SETTINGS, 0, 0, b"\0\4" + size.to_bytes(4))
+
+
 # -- honest clients -----------------------------------------------------------------------
 
 
@@ -376,6 +391,31 @@ def test_who_opens_a_window_byte_by_byte_is_not_paid_for_what_that_brings() -> N
     pytest.fail("it may go on for ever")
 
 
+def test_settings_that_open_hundreds_of_windows_a_little_are_as_many_updates() -> None:
+    client = Client()
+    assert client.server.receive(window_of(0)) == [WindowsChanged()]
+    streams = [client.listen() for _ in range(256)]
+    for window in range(1, 100):
+        (changed,) = client.server.receive(window_of(window))
+        if isinstance(changed, Gone):
+            assert changed.offence == "window_updates"
+            return
+        assert all(client.server.send(stream_id, bytes(1_000)) == 1 for stream_id in streams)
+    pytest.fail("it may go on for ever")
+
+
+def test_who_was_sent_megabytes_may_open_all_windows_wider_as_often_as_it_doubles_them() -> None:
+    # As gRPC does, which takes what it was sent in a round trip for what it should allow.
+    client = Client(Limits(max_control_frames_per_second=5))
+    streams = [client.listen() for _ in range(256)]
+    update = raw(WINDOW_UPDATE, 0, 0, (100_000_000).to_bytes(4))
+    assert client.server.receive(update) == [WindowOpened(0)]
+    for doubled in range(17, 25):
+        for stream_id in streams[: 1 << (doubled - 16)]:
+            client.server.send(stream_id, bytes(65_535))
+        assert client.server.receive(window_of(1 << doubled)) == [WindowsChanged()]
+
+
 def test_who_has_all_the_cookies_that_a_browser_keeps_may_ask_as_others_do() -> None:
     peer = Peer()
     block = HEADER_BLOCK + b"\x60\x01a" * 180
@@ -445,7 +485,7 @@ def test_who_was_sent_much_cannot_save_for_a_flood(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("trio_sse.wire.budget.MOST_ANSWERS", 50)
     limits = Limits(max_control_frames_per_second=1)
     at_once = 2 * SECONDS_AT_ONCE
-    for pay in (Budget.window_update, Budget.late_reset):
+    for pay in (partial(Budget.window_updates, count=1), Budget.late_reset):
         budget = Budget(limits)
-        paid = [pay(budget, 0.0, 1_000_000, 9_000_000) is None for _ in range(200)]
+        paid = [pay(budget, now=0.0, frames=1_000_000, size=9_000_000) is None for _ in range(200)]
         assert paid == [True] * (at_once + 50) + [False] * (150 - at_once)

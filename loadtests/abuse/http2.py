@@ -47,6 +47,9 @@ CRUMBS = PAGE + b"\x60\x01a" * 1_000
 EMPTY_FIELDS = b"\x40\x01a\0" + b"\x40\1b\0" * 120
 """All that the table holds of fields that are next to nothing."""
 
+SHUT = window(0) + b"".join(request(stream_id, ENDLESS) for stream_id in range(1, 512, 2))
+"""As many streams as there may be, each with more to say than its window ever has room for."""
+
 RESIZED = b"\x20\x3f\xe1\x1f"
 """HPACK's table emptied, and as large as before (RFC 7541, 6.3)."""
 
@@ -156,10 +159,16 @@ FLOODS = (
         "WINDOW_UPDATE of a byte, for each of 256 streams with more to say",
         "CVE-2019-9511",
         "window_updates",
-        lambda: chain(
-            [window(0) + b"".join(request(stream_id, ENDLESS) for stream_id in range(1, 512, 2))],
-            (opened(stream_id, 1) for stream_id in cycle(range(1, 512, 2))),
-        ),
+        lambda: chain([SHUT], (opened(stream_id, 1) for stream_id in cycle(range(1, 512, 2)))),
+        is_ours=True,
+    ),
+    # Not compared by what it says, which is little: the requests alone cost more than a page.
+    Case(
+        "SETTINGS that open the windows of 256 streams with more to say, a byte at a time",
+        "RFC 9113, 6.9.2",
+        flood(lambda: chain([SHUT], map(window, count(1)))),
+        ("GOAWAY ENHANCE_YOUR_CALM",),
+        "window_updates",
         is_ours=True,
     ),
     flooding(

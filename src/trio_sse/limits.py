@@ -72,9 +72,9 @@ class Limits:
     max_control_frames_per_second: int = 100
     """HTTP/2 frames that carry no request: PING, SETTINGS (each counts for ten), PRIORITY,
     CONTINUATION, unknown ones, large heads, bodies in tiny pieces; and, counted apart,
-    WINDOW_UPDATE and late RST_STREAM, beyond two for each frame that was sent. Ten seconds'
-    worth may come at once. Envoy has 1,000 in its queue, Jetty allows 128 a second; an honest
-    client sends a few."""
+    WINDOW_UPDATE (SETTINGS are one for each stream) and late RST_STREAM, beyond two for each
+    frame that was sent. Ten seconds' worth may come at once. Envoy has 1,000 in its queue, Jetty
+    allows 128 a second; an honest client sends a few."""
 
     compress_above: int | None = None
     """Followers that accept `deflate` are sent what is longer than this compressed, once for all

@@ -34,8 +34,7 @@ SECONDS_AT_ONCE = 10
 that is 1,000, what nghttp2 and Envoy allow; a page that closes all of its streams spends 256."""
 
 SETTINGS_COST = 10
-"""SETTINGS may change the window of each stream, and so costs as much as there are streams.
-Clients send one, and few ever a second; Apache Traffic Server allows 14 a minute."""
+"""Clients send SETTINGS once, and few ever a second; Apache Traffic Server allows 14 a minute."""
 
 SMALL_DATA = 256
 """DATA with fewer bytes than this, padding not counted, costs an upload's price and brings
@@ -151,26 +150,30 @@ class Budget:
             return None
         return Excess("header_fields", "too many requests with too many fields")
 
-    def window_update(self, now: float, frames: int, size: int) -> Excess | None:
-        """Pay for a WINDOW_UPDATE of a client that was sent so many frames, and bytes of DATA."""
-        if self._answer(now, frames, size):
+    def window_updates(self, count: int, now: float, frames: int, size: int) -> Excess | None:
+        """Pay for windows opened by a client that was sent so many frames, and bytes of DATA.
+
+        By a WINDOW_UPDATE that is one, by SETTINGS as many as there are streams, each of which
+        may have something to say: 256 took 5 ms for each 15 bytes.
+        """
+        if self._answer(count, now, frames, size):
             return None
         return Excess("window_updates", "too many windows opened for what was sent")
 
     def late_reset(self, now: float, frames: int, size: int) -> Excess | None:
         """Pay for a RST_STREAM of a stream that is over already, by the same measure."""
-        if self._answer(now, frames, size):
+        if self._answer(1, now, frames, size):
             return None
         return Excess("futile_streams", "too many streams taken back that are over")
 
-    def _answer(self, now: float, frames: int, size: int) -> bool:
-        if self._answers.spend(1, now):
+    def _answer(self, cost: int, now: float, frames: int, size: int) -> bool:
+        if self._answers.spend(cost, now):
             return True
         # Credited only now that it is needed, so that sending costs next to nothing.
         earned = frames * ANSWERS_A_FRAME + size / BYTES_AN_ANSWER
         self._answers.earn(earned - self._credited, MOST_ANSWERS)
         self._credited = earned
-        return self._answers.spend(1, now)
+        return self._answers.spend(cost, now)
 
     def _head(self, excess: int, now: float) -> Excess | None:
         if excess <= 0 or self._control.spend(1 + excess // HEAD_BYTES_A_TOKEN, now):

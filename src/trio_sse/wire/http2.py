@@ -129,13 +129,16 @@ class Http2(Http2Requests):
 
     def _take(self, frame: Frame, happenings: list[Happening]) -> None:
         if frame.kind == WINDOW_UPDATE:
-            self._excess = self._budget.window_update(self._now, *self._sent)
+            self._excess = self._budget.window_updates(1, self._now, *self._sent)
         elif frame.kind == RST_STREAM and self._is_late(frame):
             # It says nothing that h2 would want to hear, which takes ten times as long over it.
             self._excess = self._budget.late_reset(self._now, *self._sent)
             return
         else:
             self._excess = self._budget.frame(frame, self._now)
+            if self._excess is None and frame.kind == SETTINGS and not frame.flags & ACK:
+                count = self.stream_count
+                self._excess = self._budget.window_updates(count, self._now, *self._sent)
         if self._excess is not None:
             return
         if frame.kind == WINDOW_UPDATE:
