@@ -156,6 +156,7 @@ def test_the_settings_of_the_three_places_reach_the_server(file: Path) -> None:
         ("port = 80.5", "port must be a whole number, not 80.5."),
         ("port = 70000", "port: 70000 is not in the range"),
         ("heartbeat = '1s'", "heartbeat must be a number of seconds, not '1s'."),
+        ("retry = false", "retry must be a number of seconds, or 'off', not False."),
         ("heartbeat = 0", "heartbeat: 0.0 is not in the range"),
         ("self-signed = 1", "self-signed must be true or false, not 1."),
         ("host = 1", "host must be a text, not 1."),

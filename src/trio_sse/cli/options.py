@@ -253,6 +253,8 @@ def _checked(
         return setting
     values = setting if option.multiple and isinstance(setting, list) else [setting]
     types, wanted = _python_types(option)
+    if isinstance(option.type, OrOff):
+        wanted += ", or 'off'"
     for value in values:
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise click.UsageError(f"{path}: {key} must be {wanted}, not {value!r}.", ctx)
