@@ -75,7 +75,7 @@ class ServerStatistics:
     `control_frames`, `window_updates`, `header_fields`), or `too_late`; on HTTP/1.x a request
     that was `malformed`, `too_late`, `unsupported`, whose head or body was too large
     (`head_too_large`, `body_too_large`), or after which too much came (`sent_ahead`);
-    over TLS a `handshake` that failed, or `clear_text`."""
+    over TLS a `handshake` that failed, `clear_text`, or `tls_records` that brought nothing."""
 
 
 class Server:
