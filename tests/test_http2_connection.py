@@ -470,6 +470,27 @@ async def test_a_client_that_does_not_close_after_goaway_is_closed(
         assert server.statistics().connections == 0
 
 
+async def test_who_waits_to_be_heard_holds_up_no_drain(autojump_clock: MockClock) -> None:
+    async with serving(answers(b"yes"), Limits(ping_interval=999)) as server:
+        turns = server.service.hearing = Turns(0.0)
+        client = Http2Client(server.connect())
+        await client.rest(client.ask())
+        await trio.testing.wait_all_tasks_blocked()
+        turns._at_work = True  # but nobody is: it is never anyone's turn
+        unheard = client.ask()
+        await client.read_all()
+        begun = trio.current_time()
+        server.drain()
+        await client.transport.wait_readable()
+        said = b""
+        while arrived := client.transport.receive():
+            said += arrived
+            await client.transport.wait_readable()
+        assert trio.current_time() == begun
+        # The last one says that the request was not heard and may be asked again (RFC 9113, 6.8).
+        assert goaways(said)[-1] == (unheard - 2, 0)
+
+
 async def test_a_drain_refuses_what_is_new_and_waits_for_what_is_not(
     autojump_clock: MockClock,
 ) -> None:
