@@ -19,7 +19,7 @@ from .exchange import StreamClosed
 from .group_outlet import CATCH_UP_BYTES, GroupOutlet
 
 if TYPE_CHECKING:
-    from .http2 import Http2Connection
+    from .http2_streams import Http2Streams
 
 __all__ = ["Followers"]
 
@@ -29,7 +29,7 @@ class Followers:
 
     __slots__ = ("_bodies", "_connection", "_expiry", "_members", "_primary", "outlets")
 
-    def __init__(self, connection: Http2Connection) -> None:
+    def __init__(self, connection: Http2Streams) -> None:
         self._connection = connection
         self._members: dict[int, GroupOutlet | Straggler] = {}
         self._bodies: dict[int, Deflated] = {}

@@ -17,7 +17,7 @@ from ..wire.http2 import Group
 from .exchange import HEARTBEAT
 
 if TYPE_CHECKING:
-    from .http2 import Http2Connection
+    from .http2_streams import Http2Streams
 
 __all__ = ["CATCH_UP_BYTES", "GroupOutlet"]
 
@@ -35,7 +35,7 @@ class GroupOutlet(Outlet):
     __slots__ = ("_connection", "checksum", "group", "hub")
 
     def __init__(
-        self, connection: Http2Connection, hub: Hub, selectors: frozenset[str], frame: Frame
+        self, connection: Http2Streams, hub: Hub, selectors: frozenset[str], frame: Frame
     ) -> None:
         super().__init__(selectors, frame, hub.log.head)
         self._connection = connection

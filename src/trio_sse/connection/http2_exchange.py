@@ -12,7 +12,7 @@ from ..message import Request, Response
 from .exchange import HEARTBEAT, Exchange, StreamClosed
 
 if TYPE_CHECKING:
-    from .http2 import Http2Connection
+    from .http2_streams import Http2Streams
 
 __all__ = ["Http2Exchange"]
 
@@ -26,7 +26,7 @@ class Http2Exchange(Exchange):
 
     def __init__(
         self,
-        connection: Http2Connection,
+        connection: Http2Streams,
         stream_id: int,
         request: Request,
         headers: tuple[tuple[str, str], ...],
