@@ -296,17 +296,24 @@ async def test_who_leaves_before_its_turn_is_not_written_to(
         assert outlets[-1].cursor == 0
 
 
-async def test_a_defect_in_one_that_was_written_to_costs_the_others_nothing(
+@pytest.mark.parametrize("where", ["seal", "delivered"])
+async def test_a_defect_in_one_that_is_written_to_costs_the_others_nothing(
     autojump_clock: MockClock,
     pairs: list[tuple[socket.socket, socket.socket]],
     caplog: pytest.LogCaptureFixture,
+    where: str,
 ) -> None:
+    def fail(*_: object) -> bytes:
+        raise ZeroDivisionError
+
     class Defective(Written):
         def delivered(self, framed: bytes, stop: int, sealed: bytes, taken: int) -> None:
-            raise ZeroDivisionError
+            fail()
 
     async with open_hub() as hub:
         defective, sound = Defective(hub, pairs[0][0]), Written(hub, pairs[1][0])
+        if where == "seal":
+            defective.seal = fail
         hub.join(defective)
         hub.join(sound)
         hub.publish("a", "x")

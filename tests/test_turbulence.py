@@ -46,6 +46,7 @@ class Secured:
         self._arrived, self._encrypted = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._encrypted, server_hostname="127.0.0.1")
         self._unsent = b""
+        self._is_over = False
         with contextlib.suppress(BlockingIOError):
             self._speak()
 
@@ -57,7 +58,8 @@ class Secured:
         """Return what has come, from so many bytes at most. Raises BlockingIOError."""
         arrived = self._sock.recv(most)
         if not arrived:
-            return b""  # There may have been no room for close_notify.
+            assert self._is_over, "an end without close_notify, which is like a cut"
+            return b""
         self._arrived.write(arrived)
         return self._speak()
 
@@ -66,7 +68,7 @@ class Secured:
         self._sock.close()
 
     def _speak(self) -> bytes:
-        data, is_over = b"", False
+        data = b""
         try:
             self._tls.do_handshake()
             if self._unsent:
@@ -74,12 +76,12 @@ class Secured:
                 self._unsent = b""
             while piece := self._tls.read(100_000):
                 data += piece
-            is_over = True
+            self._is_over = True
         except ssl.SSLWantReadError:
             pass
         if self._encrypted.pending:
             self._sock.send(self._encrypted.read())
-        if not data and not is_over:
+        if not data and not self._is_over:
             raise BlockingIOError
         return data
 

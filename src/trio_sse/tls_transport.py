@@ -144,14 +144,16 @@ class TlsTransport:
             return self._plain.wait_writable()
         return self._plain.wait_readable()
 
-    def send_eof(self) -> None:
+    def send_eof(self) -> bool:
         # close_notify, so that the client can tell an end from a cut (RFC 8446, 6.1). unwrap()
-        # also asks for the peer's answer, which nobody waits for: hence what is suppressed.
+        # also asks for the peer's answer, which nobody waits for: hence what is suppressed. Said
+        # again, it says nothing more.
         with contextlib.suppress(OSError, ValueError):
             self._tls.unwrap()
         with contextlib.suppress(Broken):
-            self._flush()
-        self._plain.send_eof()
+            if not self._flush():
+                return False
+        return self._plain.send_eof()
 
     def close(self) -> None:
         self.file = -1

@@ -85,8 +85,11 @@ class Transport(Protocol):
         Returns at once if there is something already, whether `receive` has been tried or not.
         """
 
-    def send_eof(self) -> None:
-        """Say that nothing more will be sent; receiving goes on. Never raises."""
+    def send_eof(self) -> bool:
+        """Say that nothing more will be sent; receiving goes on. Never raises.
+
+        False if there is no room to say it: once more then, after `wait_writable`.
+        """
 
     def close(self) -> None:
         """Free the socket; whoever waits on it is woken with trio.ClosedResourceError."""
@@ -143,9 +146,10 @@ class SocketTransport:
     def wait_readable(self) -> Awaitable[None]:
         return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105
 
-    def send_eof(self) -> None:
+    def send_eof(self) -> bool:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
+        return True
 
     def close(self) -> None:
         self.file = -1
@@ -206,9 +210,10 @@ class MemoryTransport:
             self._refuse_if_closed()
             await self._changed.park()
 
-    def send_eof(self) -> None:
+    def send_eof(self) -> bool:
         self.other._ended = True
         self.other._changed.unpark_all()
+        return True
 
     def close(self) -> None:
         self.closed = True

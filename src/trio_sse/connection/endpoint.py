@@ -125,7 +125,9 @@ class Endpoint(ABC):
         Ends early when the client, instead of that, has sent `most` bytes.
         """
         await self.outbox.drained()
-        self.transport.send_eof()
+        with trio.move_on_after(self.service.limits.write_timeout):
+            while not self.transport.send_eof():
+                await self.transport.wait_writable()
         with trio.move_on_after(LINGER_SECONDS):
             while most > 0 and (data := await self.receive()):
                 most -= len(data)

@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,10 @@ class Pass:
             for outlet in outlets
             if outlet.file >= 0 and outlet.audience is audience and outlet.cursor <= start
         ]
-        pieces = [framed if outlet.seal is None else outlet.seal(framed) for outlet in with_file]
+        pieces = [
+            framed if outlet.seal is None else self._sealed(outlet, outlet.seal)
+            for outlet in with_file
+        ]
         taken = _write_to_all([outlet.file for outlet in with_file], pieces)
         for outlet, piece, count in zip(with_file, pieces, taken, strict=True):
             if count or (piece and piece is not framed):
@@ -110,6 +114,13 @@ class Pass:
                         outlet.deliver(partial, stop)
                 except Exception:
                     self._cut_off(outlet)
+
+    def _sealed(self, outlet: Outlet, seal: Callable[[bytes], bytes]) -> bytes:
+        try:
+            return seal(self._framed)
+        except Exception:
+            self._cut_off(outlet)
+            return b""
 
     def _cut_off(self, outlet: Outlet) -> None:
         """A defect in one outlet must not cost the others their event."""
