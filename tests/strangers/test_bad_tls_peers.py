@@ -144,6 +144,16 @@ async def test_a_handshake_that_does_not_go_on_is_given_up(site: Site, where: st
         await peer.rest()
 
 
+async def test_who_connects_ahead_of_need_and_asks_nothing_is_closed_without_a_word(
+    certificate: Certificate, site: Site
+) -> None:
+    # As browsers do. To some an answer to nothing would be the one to their next request.
+    async with raw_peer(site.port, tls=certificate.client("http/1.1")) as peer:
+        assert await peer.rest() == b""
+    assert site.server.statistics().idle == 1
+    assert not site.server.statistics().offences
+
+
 @asynccontextmanager
 async def s_client(port: int, *arguments: str) -> AsyncIterator[RawPeer]:
     """OpenSSL's own client, which obeys letters: what it is told, and all that it says."""

@@ -23,6 +23,7 @@ from h2.exceptions import ProtocolError
 
 from ..limits import Limits
 from ..message import Peer
+from .budget import Excess
 from .frames import (
     ACK,
     DATA,
@@ -128,18 +129,10 @@ class Http2(Http2Requests):
         happenings.append(Gone(reason, code, by_peer=False, offence=offence))
 
     def _take(self, frame: Frame, happenings: list[Happening]) -> None:
-        if frame.kind == WINDOW_UPDATE:
-            self._excess = self._budget.window_updates(1, self._now, *self._sent)
-        elif frame.kind == RST_STREAM and self._is_late(frame):
-            # It says nothing that h2 would want to hear, which takes ten times as long over it.
-            self._excess = self._budget.late_reset(self._now, *self._sent)
-            return
-        else:
-            self._excess = self._budget.frame(frame, self._now)
-            if self._excess is None and frame.kind == SETTINGS and not frame.flags & ACK:
-                count = self.stream_count
-                self._excess = self._budget.window_updates(count, self._now, *self._sent)
-        if self._excess is not None:
+        is_late = frame.kind == RST_STREAM and self._is_late(frame)
+        self._excess = self._charge(frame, is_late=is_late)
+        if self._excess is not None or is_late:
+            # Late, it says nothing that h2 would want to hear, which takes ten times as long.
             return
         if frame.kind == WINDOW_UPDATE:
             if self._widen(frame):
@@ -184,6 +177,16 @@ class Http2(Http2Requests):
             happening = self._happening(event)
             if happening is not None:
                 happenings.append(happening)
+
+    def _charge(self, frame: Frame, *, is_late: bool) -> Excess | None:
+        if frame.kind == WINDOW_UPDATE:
+            return self._budget.window_updates(1, self._now, *self._sent)
+        if is_late:
+            return self._budget.late_reset(self._now, *self._sent)
+        excess = self._budget.frame(frame, self._now)
+        if excess is None and frame.kind == SETTINGS and not frame.flags & ACK:
+            excess = self._budget.window_updates(self.stream_count, self._now, *self._sent)
+        return excess
 
     @property
     def _sent(self) -> tuple[int, int]:
