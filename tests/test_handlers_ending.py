@@ -280,8 +280,12 @@ async def test_what_a_task_of_others_follows_with_ends_with_the_handler(
 ) -> None:
     async with open_hub() as hub, trio.open_nursery() as others:
 
+        async def follow(stream: Stream) -> None:
+            with pytest.raises(StreamClosed):
+                await stream.follow(hub, "a")
+
         async def handler(stream: Stream) -> None:
-            others.start_soon(stream.follow, hub, "a")
+            others.start_soon(follow, stream)
             await trio.sleep(1)
 
         async with streaming(handler, protocol, hub=hub) as (server, reader):
@@ -290,4 +294,3 @@ async def test_what_a_task_of_others_follows_with_ends_with_the_handler(
             assert await reader.ending() == ("cut" if is_cut_off else "proper")
             # Where the client's socket was may be another's by the time of the next event.
             assert hub.statistics().subscribers == 0
-        others.cancel_scope.cancel()

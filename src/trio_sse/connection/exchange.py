@@ -35,6 +35,7 @@ class Exchange(ABC):
     __slots__ = (
         "ended",
         "expires",
+        "follow_scope",
         "following",
         "headers",
         "heard",
@@ -55,6 +56,8 @@ class Exchange(ABC):
         self.ended = False
         """Answered in full, or cut off: nothing more is said."""
         self.following = False
+        self.follow_scope: trio.CancelScope | None = None
+        """Cancelled when the handler has ended: it may be a task of others that follows."""
         self.scope = trio.CancelScope()
         """Cancelled when the client leaves or the server ends the stream."""
         self.heard = trio.current_time()

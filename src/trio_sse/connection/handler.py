@@ -34,6 +34,8 @@ async def run_handler(exchange: Exchange, decision: Handle) -> None:
             except* Exception as errors:
                 _fail(exchange, errors)
     finally:
+        if exchange.follow_scope is not None:
+            exchange.follow_scope.cancel()
         handlers.ended(exchange)
     if exchange.opened:
         exchange.end()

@@ -12,7 +12,7 @@ import trio
 from ..event import Event, encode, encode_comment
 from ..hub import Hub
 from ..message import Request
-from .exchange import Exchange
+from .exchange import Exchange, StreamClosed
 
 __all__ = ["Stream"]
 
@@ -59,7 +59,8 @@ class Stream:
         """Send what is published to the topics from now on, or from the request's last event
         id on, until the client leaves or the task is cancelled; nothing else can be sent then.
 
-        When the server drains, the stream and its handler end at once. Raises InvalidTopic.
+        When the server drains, the stream and its handler end at once. Raises InvalidTopic, and
+        StreamClosed once the stream is over.
         """
         selectors = hub.selectors(topics)
         cursor, opening = hub.resume(self.request.last_event_id)
@@ -73,9 +74,12 @@ class Stream:
                     # The drain has ended all who followed; this one is too late to be among them.
                     self._exchange.scope.cancel()
                     await trio.lowlevel.checkpoint()
-                await self._exchange.follow(hub, selectors, cursor)
+                with trio.CancelScope() as self._exchange.follow_scope:
+                    await self._exchange.follow(hub, selectors, cursor)
             finally:
                 self._exchange.following = False
+                self._exchange.follow_scope = None
+            raise StreamClosed("the stream is over")
 
     async def _write(self, payload: bytes) -> None:
         if self._exchange.following:
