@@ -442,6 +442,18 @@ def test_an_upload_of_a_few_bytes_is_a_request_as_any_other() -> None:
         peer.server.end(stream_id)
 
 
+def test_who_says_afterwards_that_a_small_body_has_ended_may_publish_as_fast_as_others() -> None:
+    # As httpx does: the body, in as many pieces as it is written in, and then an empty frame.
+    peer = Peer()
+    pieces = (b"ab", b"c", b"")
+    for stream_id in range(1, 6_001, 2):
+        said = [raw(HEADERS, END_HEADERS, stream_id, POST_BLOCK)]
+        said += [raw(DATA, 0, stream_id, piece) for piece in pieces]
+        (asked,) = peer.say(b"".join(said) + raw(DATA, END_STREAM, stream_id))
+        assert isinstance(asked, Asked)
+        peer.server.end(stream_id)
+
+
 # -- the allowance ------------------------------------------------------------------------
 
 

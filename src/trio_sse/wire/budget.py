@@ -27,7 +27,7 @@ from .frames import (
     Frame,
 )
 
-__all__ = ["Allowance", "Budget", "Excess"]
+__all__ = ["FREE_PIECES", "Allowance", "Budget", "Excess"]
 
 SECONDS_AT_ONCE = 10
 """An allowance holds so many seconds' worth, to be spent at once if need be. With 100 a second
@@ -39,6 +39,11 @@ SETTINGS_COST = 10
 SMALL_DATA = 256
 """DATA with fewer bytes than this, padding not counted, costs an upload's price and brings
 next to nothing. Uploads come in frames of kilobytes, only their last is short."""
+
+FREE_PIECES = 4
+"""Frames of a body that are free however short they are. Who publishes small events may write each
+in two pieces, and then say in an empty frame that this was all (httpx does), hundreds of times a
+second. To read such a frame takes a tenth of what its request does."""
 
 ANSWERS_A_FRAME = 2
 BYTES_AN_ANSWER = 512

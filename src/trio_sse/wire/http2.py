@@ -23,7 +23,7 @@ from h2.exceptions import ProtocolError
 
 from ..limits import Limits
 from ..message import Peer
-from .budget import Excess
+from .budget import FREE_PIECES, Excess
 from .frames import (
     ACK,
     DATA,
@@ -183,6 +183,10 @@ class Http2(Http2Requests):
             return self._budget.window_updates(1, self._now, *self._sent)
         if is_late:
             return self._budget.late_reset(self._now, *self._sent)
+        if frame.kind == DATA:
+            pieces = self._uploads.pieces(frame.stream_id)
+            if pieces is not None and pieces < FREE_PIECES:
+                return None
         excess = self._budget.frame(frame, self._now)
         if excess is None and frame.kind == SETTINGS and not frame.flags & ACK:
             excess = self._budget.window_updates(self.stream_count, self._now, *self._sent)

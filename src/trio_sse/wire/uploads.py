@@ -35,6 +35,8 @@ class _Upload:
     body: bytearray
     declared: int | None
     """What its Content-Length says."""
+    pieces: int = 0
+    """The frames in which it came so far."""
     since: float | None = None
     """When it was first looked at."""
 
@@ -59,6 +61,7 @@ class Uploads:
         """Take a piece of a body that is awaited. After an overrun the upload is dropped."""
         upload = self._uploads[stream_id]
         upload.body += data
+        upload.pieces += 1
         self._held += len(data)
         overrun = None
         if upload.declared is not None and len(upload.body) > upload.declared:
@@ -70,6 +73,11 @@ class Uploads:
         if overrun is not None:
             self.drop(stream_id)
         return overrun
+
+    def pieces(self, stream_id: int) -> int | None:
+        """Return in how many frames a body has come so far, or None if none is awaited."""
+        upload = self._uploads.get(stream_id)
+        return None if upload is None else upload.pieces
 
     def falls_short(self, stream_id: int) -> bool:
         """Tell whether a body that is awaited is not yet as long as its Content-Length says."""
