@@ -236,6 +236,13 @@ async def test_when_there_are_no_files_left_it_waits_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: Log
 ) -> None:
     monkeypatch.setattr(server_module, "OUT_OF_FILES_PAUSE", 0.001)
+    sleep, pauses = trio.sleep, []
+
+    async def note_and_sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(trio, "sleep", note_and_sleep)
     accept, refusals = Listener.accept, [errno.EMFILE, errno.ECONNABORTED, errno.ENFILE]
 
     def accept_when_there_is_room(self: Listener) -> tuple[socket.socket, Peer]:
@@ -249,6 +256,7 @@ async def test_when_there_are_no_files_left_it_waits_and_goes_on(
         visitor = await visit(server)
         await visitor.get()
         await visitor.hear("yes\n$")
+    assert pauses.count(0.001) == 2
     assert complaints(caplog) == [f"Cannot accept connections: number {errno.ENFILE}"]
 
 

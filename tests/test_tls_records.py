@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import sys
@@ -130,6 +131,22 @@ async def test_who_does_not_read_has_no_more_than_a_record_to_itself(
     transport.close()
 
 
+async def test_what_tls_has_to_say_goes_before_what_is_sealed(context: ssl.SSLContext) -> None:
+    records = partial(key_updates, asks=True)
+    transport, plain, theirs, pieces = await shaken(context, records)
+    plain.full = True
+    # An answer is made when the next one is asked for.
+    theirs.sendall(b"".join(islice(pieces, 5)))
+    await transport.wait_readable()
+    assert transport.receive() is None
+    assert transport.seal(b"an event") == b""
+    plain.full = False
+    assert transport.send(b"an event") == len(b"an event")
+    assert transport.seal(b"the next") != b""
+    theirs.close()
+    transport.close()
+
+
 async def upload(transport: TlsTransport, client: ssl.SSLSocket) -> None:
     """Receive a megabyte, which comes in records as long as they may be."""
     sent, received = bytes(1 << 20), bytearray()
@@ -165,6 +182,69 @@ async def test_an_upload_in_long_records_is_no_flood(context: ssl.SSLContext) ->
     transport, theirs = await secured(context, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     await upload(transport, theirs)
     theirs.close()
+    transport.close()
+
+
+async def test_who_says_a_byte_at_a_time_is_no_flood(context: ssl.SSLContext) -> None:
+    transport, theirs = await secured(context, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    said, heard = b"slow" * 500, bytearray()
+
+    async def say() -> None:
+        for byte in said:
+            await trio.to_thread.run_sync(theirs.send, bytes([byte]))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(say)
+        while len(heard) < len(said):
+            await transport.wait_readable()
+            heard += transport.receive() or b""
+    assert heard == said
+    theirs.close()
+    transport.close()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 500, 1000])
+async def test_what_is_sealed_and_taken_in_part_arrives_once(
+    context: ssl.SSLContext, taken: int
+) -> None:
+    transport, theirs = await secured(context, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    event = bytes(range(250)) * 4
+    sealed = transport.seal(event)
+    assert os.write(transport.file, sealed[:taken]) == taken
+    rest = transport.wrote(event, sealed, taken)
+    assert transport.seal(b"the next") == b""
+    assert transport.send(rest) == len(rest)
+    assert transport.send(b"the next") == len(b"the next")
+    transport.send_eof()
+    heard = b""
+    while piece := await trio.to_thread.run_sync(theirs.recv, 10_000):
+        heard += piece
+    assert heard == event + b"the next"
+    theirs.close()
+    transport.close()
+    assert transport.file == -1
+
+
+async def test_a_handshake_goes_on_once_there_is_room_for_it(context: ssl.SSLContext) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname())
+        plain = Stopping(listener.accept()[0], Peer("192.0.2.1", 1))
+    transport = TlsTransport(plain, context)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    plain.full = True
+
+    async def shake() -> None:
+        (await trio.to_thread.run_sync(client.wrap_socket, theirs)).close()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(shake)
+        await transport.wait_readable()
+        assert not transport.handshake()
+        plain.full = False
+        while not transport.handshake():
+            await transport.wait_readable()
     transport.close()
 
 
