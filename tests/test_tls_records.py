@@ -16,6 +16,7 @@ import pytest
 import trio
 import trustme
 
+import trio_sse.transport
 from trio_sse.message import Peer
 from trio_sse.tls import self_signed
 from trio_sse.tls_transport import MOST_EMPTY, RECORD_BYTES, TlsTransport
@@ -185,7 +186,10 @@ async def test_an_upload_in_long_records_is_no_flood(context: ssl.SSLContext) ->
     transport.close()
 
 
-async def test_who_says_a_byte_at_a_time_is_no_flood(context: ssl.SSLContext) -> None:
+async def test_who_says_a_byte_at_a_time_is_no_flood(
+    context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trio_sse.transport, "RECEIVE_BYTES", 10)  # as over a bad network
     transport, theirs = await secured(context, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     said, heard = b"slow" * 500, bytearray()
 
@@ -243,6 +247,7 @@ async def test_a_handshake_goes_on_once_there_is_room_for_it(context: ssl.SSLCon
         await transport.wait_readable()
         assert not transport.handshake()
         plain.full = False
+        await transport.wait_readable()
         while not transport.handshake():
             await transport.wait_readable()
     transport.close()
