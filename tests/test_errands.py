@@ -162,3 +162,24 @@ async def test_no_errand_is_lost_while_those_before_are_let_go_of() -> None:
                 await trio.lowlevel.checkpoint()
             assert len(home.child_tasks) == 1
             connection.cut_off()
+
+
+async def test_no_failure_is_lost_while_errands_are_let_go_of() -> None:
+    async def wrong(go: trio.Event) -> None:
+        await go.wait()
+        raise ValueError("wrong")
+
+    for _ in range(50):  # it fails before or after it is looked at
+        with pytest.RaisesGroup(ValueError, flatten_subgroups=True):
+            async with trio.open_nursery() as home:
+                connection = Quiet(Service(Routes(), Limits()), memory_pair()[0])
+                home.start_soon(connection.run)
+                await trio.testing.wait_all_tasks_blocked()
+                go = trio.Event()
+                connection.start_soon(wrong, go)
+                await trio.testing.wait_all_tasks_blocked()
+                connection.tidy()
+                go.set()
+                await trio.lowlevel.checkpoint()
+                connection.tidy()
+                connection.start_soon(trio.sleep_forever)

@@ -59,14 +59,18 @@ class Errands:
     def tidy(self) -> None:
         """Retire if there was no errand since this was called before."""
         needed, self._was_needed = self._was_needed, False
-        if not needed and self._nursery is not None and not self._nursery.child_tasks:
+        nursery = self._nursery
+        if needed or nursery is None or nursery.child_tasks:
+            return
+        # Else one has just failed, and the connection is yet to hear of it.
+        if not nursery.cancel_scope.cancel_called:
             self.is_retired = True
             self.cancel()
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended, and nothing has failed."""
-        return self._over.is_set() and self._failure is None
+        """Whether it has ended."""
+        return self._over.is_set()
 
     def cancel(self) -> None:
         """End the errands."""
