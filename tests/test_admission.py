@@ -94,7 +94,10 @@ def test_a_customer_s_addresses_share_how_often_they_may_come() -> None:
 
 def test_how_often_they_come_is_not_known_of_any_number_of_addresses() -> None:
     admission = Admission(Limits(max_connects_per_second=1))
+    come_and_go(admission, "192.0.2.1", 20, now=0.0)
     for n in range(SOURCES + 1):
+        # Who has not come for longest is forgotten, and not who comes all the time.
+        assert come_and_go(admission, "192.0.2.1", 1, now=0.0) == 0
         come_and_go(admission, f"10.1.{n >> 8}.{n & 255}", 1, now=0.0)
     assert len(admission._rates) == SOURCES
 
