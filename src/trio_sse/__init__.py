@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .log import DuplicateId
     from .message import Headers, Peer, Request, Response
     from .routes import Follow, Routes
-    from .server import Server, ServerStatistics, serve
+    from .server import Server, serve
+    from .statistics import ServerStatistics
 
 __all__ = [
     "GAP_TYPE",
@@ -62,7 +63,8 @@ _HOMES = {
     "log": ("DuplicateId",),
     "message": ("Headers", "Peer", "Request", "Response"),
     "routes": ("Follow", "Routes"),
-    "server": ("Server", "ServerStatistics", "serve"),
+    "server": ("Server", "serve"),
+    "statistics": ("ServerStatistics",),
 }
 
 
