@@ -229,6 +229,21 @@ async def test_what_is_sealed_and_taken_in_part_arrives_once(
     assert transport.file == -1
 
 
+async def test_an_end_waits_for_room_if_there_is_time_for_it(context: ssl.SSLContext) -> None:
+    transport, plain, theirs, _ = await shaken(context, renegotiations)
+    plain.full = True
+    assert not transport.send_eof(in_order=True)
+    theirs.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        theirs.recv(1)
+    # Whose handler goes on though it was told to stop need not wait for the end.
+    assert transport.send_eof()
+    theirs.setblocking(True)
+    assert theirs.recv(1) == b""
+    theirs.close()
+    transport.close()
+
+
 async def test_a_handshake_goes_on_once_there_is_room_for_it(context: ssl.SSLContext) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         theirs = socket.create_connection(listener.getsockname())

@@ -144,14 +144,14 @@ class TlsTransport:
             return self._plain.wait_writable()
         return self._plain.wait_readable()
 
-    def send_eof(self) -> bool:
+    def send_eof(self, *, in_order: bool = False) -> bool:
         # close_notify, so that the client can tell an end from a cut (RFC 8446, 6.1). unwrap()
         # also asks for the peer's answer, which nobody waits for: hence what is suppressed. Said
         # again, it says nothing more.
         with contextlib.suppress(OSError, ValueError):
             self._tls.unwrap()
         with contextlib.suppress(Broken):
-            if not self._flush():
+            if not self._flush() and in_order:
                 return False
         return self._plain.send_eof()
 

@@ -85,10 +85,11 @@ class Transport(Protocol):
         Returns at once if there is something already, whether `receive` has been tried or not.
         """
 
-    def send_eof(self) -> bool:
+    def send_eof(self, *, in_order: bool = False) -> bool:
         """Say that nothing more will be sent; receiving goes on. Never raises.
 
-        False if there is no room to say it: once more then, after `wait_writable`.
+        With `in_order` it is not said, and False returned, while there is no room for what TLS has
+        to say before: once more then, after `wait_writable`. Else what has no room is cut off.
         """
 
     def close(self) -> None:
@@ -146,7 +147,7 @@ class SocketTransport:
     def wait_readable(self) -> Awaitable[None]:
         return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105
 
-    def send_eof(self) -> bool:
+    def send_eof(self, *, in_order: bool = False) -> bool:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
         return True
@@ -210,7 +211,7 @@ class MemoryTransport:
             self._refuse_if_closed()
             await self._changed.park()
 
-    def send_eof(self) -> bool:
+    def send_eof(self, *, in_order: bool = False) -> bool:
         self.other._ended = True
         self.other._changed.unpark_all()
         return True

@@ -126,7 +126,7 @@ class Endpoint(ABC):
         """
         await self.outbox.drained()
         with trio.move_on_after(self.service.limits.write_timeout):
-            while not self.transport.send_eof():
+            while not self.transport.send_eof(in_order=True):
                 await self.transport.wait_writable()
         with trio.move_on_after(LINGER_SECONDS):
             while most > 0 and (data := await self.receive()):
