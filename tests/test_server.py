@@ -27,6 +27,7 @@ from trio_sse.listening import ACCEPT_MOST, Bind, BindError, Listener
 from trio_sse.message import Peer, Request, Response
 from trio_sse.routes import Follow, Routes
 from trio_sse.server import Server, serve
+from trio_sse.wire.h2_server import H2Server
 
 # -- getting in -------------------------------------------------------------------------
 
@@ -157,7 +158,7 @@ async def test_a_connection_that_is_over_is_no_work_for_the_collector_of_cycles(
                     heard += await visitor.stream.receive_some()
                 await visitor.leave()
                 await become(lambda: server.statistics().connections == 0)
-                left = [each for each in gc.get_objects() if isinstance(each, Endpoint)]
+                left = [each for each in gc.get_objects() if isinstance(each, Endpoint | H2Server)]
             finally:
                 gc.enable()
             assert not left

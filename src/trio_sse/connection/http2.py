@@ -76,6 +76,7 @@ class Http2Connection(Http2Streams):
         finally:
             # Each knows the other: what is over would wait for the collector of cycles.
             self.followers.retire()
+            self.wire.retire()
 
     def tick(self, now: float) -> float:
         """Look after everything that time brings: heartbeats, old streams, pings, idleness.

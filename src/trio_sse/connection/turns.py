@@ -103,7 +103,11 @@ class Turns:
             home.start_soon(self._work)
         step = _Step(make)
         self._waiting.put(source_of(peer.host), step)
-        return cast(T, await step.done())
+        try:
+            return cast(T, await step.done())
+        finally:
+            # Whatever has kept it from waiting: who does not wait must not be woken.
+            step.given_up = True
 
     async def _work(self) -> None:
         try:

@@ -176,6 +176,10 @@ class Http2Answers:
             self.h2.close_connection(error_code, reason or None, self._last_asked)
             self._end()
 
+    def retire(self) -> None:
+        """Let go of what would keep itself: the connection is over, and nothing is received."""
+        self.h2.retire()
+
     # -- bookkeeping ------------------------------------------------------------------
 
     def _settle(self, stream_id: int) -> None:
