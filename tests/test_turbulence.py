@@ -17,6 +17,7 @@ import h11
 import pytest
 import trio
 
+from support import visitor
 from support.inflating import Inflater
 from support.logs import Log, complaints
 from support.sites import follow
@@ -27,7 +28,7 @@ from trio_sse.limits import Limits
 from trio_sse.listening import Bind, Listener
 from trio_sse.message import Peer
 
-LIMITS = Limits(heartbeat=0.01, compress_above=300, write_timeout=600)
+LIMITS = Limits(heartbeat=0.05, head_timeout=600, compress_above=300, write_timeout=600)
 """Heartbeats get in between, wherever there is room or none."""
 
 SIZES = (1, 1, 10, 100, 100, 500, 1500, 9000)
@@ -233,7 +234,8 @@ class Turbulence:
 
 @pytest.fixture
 def slow_pump(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let others run after every few writes, and carry little at a time."""
+    """Let others run after every few writes, and carry little at a time. It takes its time."""
+    monkeypatch.setattr(visitor, "PATIENCE", 250)
     monkeypatch.setattr("trio_sse.hub.pump.SLICE_SECONDS", 0.0001)
     monkeypatch.setattr("trio_sse.hub.pump.OUTLETS_AT_ONCE", 4)
     monkeypatch.setattr("trio_sse.hub.pump.BATCH_BYTES", 10_000)
@@ -253,6 +255,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Listener, "accept", accept_narrow)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("narrow", "slow_pump")
 @pytest.mark.parametrize("is_secured", [False, True])
 async def test_whoever_stays_has_all_of_it(
