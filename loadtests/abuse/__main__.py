@@ -69,8 +69,8 @@ def main(argv: list[str]) -> int:
     options = _parse(argv)
     cpus = sorted(os.sched_getaffinity(0))
     ours, others = (cpus[0],), tuple(cpus[1:]) or (cpus[0],)
-    os.sched_setaffinity(0, others)
     warnings = machine.warnings()
+    os.sched_setaffinity(0, others)
     cases = [each for each in CASES if options.only in f"{each.protocol}: {each.name}"]
     peer = PEERS["hypercorn-trio"]
     sides = {"trio-sse": Side(lambda: TrioSse(ours, LIMITS), others)}
@@ -94,6 +94,7 @@ def main(argv: list[str]) -> int:
     finally:
         for side in sides.values():
             side.close()
+    os.sched_setaffinity(0, cpus)  # or the machine would be said to have one
     write(options.output, lines, " ".join(["python -m loadtests.abuse", *argv]), warnings)
     found = [problem for line in lines if line.server == "trio-sse" for problem in wrong(line)]
     print("\n".join(found) or "The canary noticed nothing, and every attacker got its due.")

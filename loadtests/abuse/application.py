@@ -153,12 +153,14 @@ CASES = (
         publishing(post_http1, http2=False),
         ("204", "all heard in order"),
         protocol="HTTP/1.1",
+        is_ours=True,
     ),
     Case(
         "a publisher that floods",
         "an application's own",
         publishing(post_http2, http2=True),
         ("GOAWAY NO_ERROR", "closed", "reset", "all heard in order"),
+        is_ours=True,
     ),
     Case(
         "a handler that raises",

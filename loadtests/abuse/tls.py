@@ -77,7 +77,10 @@ def floods(records: Callable[[socket.socket], Iterator[bytes]]) -> Callable[[Att
             connection = attack.connected(sock)
             connection.flood(pieces, attack.until)
             connection.wait(attack.patience)
-            attack.over(connection)
+            if attack.time_is_over and connection.end == "open":
+                attack.cut_short(connection)
+            else:
+                attack.over(connection)
 
     return attack
 
