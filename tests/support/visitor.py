@@ -127,16 +127,21 @@ async def visit(server: Server, place: int = 0, *, source: str | None = None) ->
     return Visitor(await trio.open_tcp_stream(address.host, address.port, local_address=source))
 
 
-@functools.cache
 def tls_pair() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return a server's context, and a client's that trusts it."""
+    """Return a server's context, and a client's that trusts it: a new one, which may be changed."""
+    authority, ours = _authority_and_server()
+    theirs = ssl.create_default_context()
+    authority.configure_trust(theirs)
+    return ours, theirs
+
+
+@functools.cache
+def _authority_and_server() -> tuple[trustme.CA, ssl.SSLContext]:
     authority = trustme.CA()
     ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ours.set_alpn_protocols(["h2", "http/1.1"])
     authority.issue_cert("127.0.0.1").configure_cert(ours)
-    theirs = ssl.create_default_context()
-    authority.configure_trust(theirs)
-    return ours, theirs
+    return authority, ours
 
 
 async def secure(server: Server, context: ssl.SSLContext, *protocols: str) -> Visitor:
