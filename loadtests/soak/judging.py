@@ -94,7 +94,8 @@ def verdict(record: Record) -> list[str]:
     """Say what was lost, broke, or was not let go of; empty if all is well."""
     wrong = list(record.broken)
     wrong += [f"{number:,} {fault}" for fault, number in record.faults.items() if number]
-    wrong += [f"the server logged an error: {line}" for line in record.errors[:SHOWN]]
+    first_lines = [each.partition("\n")[0] for each in record.errors]
+    wrong += [f"the server logged an error: {line}" for line in first_lines[:SHOWN]]
     if len(record.errors) > SHOWN:
         wrong.append(f"and {len(record.errors) - SHOWN:,} more errors in the server's log")
     if failed := record.server.get("failed"):

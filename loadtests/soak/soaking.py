@@ -58,6 +58,10 @@ def soak(stage: Stage, record: Record) -> None:
     course.note()
 
 
+ERRORS = re.compile(r"^(?:ERROR|CRITICAL): (.*(?:\n(?![A-Z]+: ).*)*)", re.MULTILINE)
+"""What a server says of an error, with the traceback."""
+
+
 class _Course:
     """A server and all its visitors."""
 
@@ -82,7 +86,7 @@ class _Course:
         record = self._record
         record.events, record.returned = self._crowds.events, self._crowds.returned
         said = self._server.said().decode(errors="replace")
-        record.errors = re.findall(r"^(?:ERROR|CRITICAL): (.*)$", said, re.MULTILINE)
+        record.errors = ERRORS.findall(said)
         try:
             record.faults |= self._crowds.faults()
             record.server = self._server.figures()["server"]
