@@ -26,6 +26,7 @@ from trio_sse.limits import Limits
 from trio_sse.message import Request
 from trio_sse.wire import Refused
 from trio_sse.wire.fields import read_request
+from trio_sse.wire.h2_server import H2Server
 from trio_sse.wire.http2 import (
     Asked,
     Gone,
@@ -629,3 +630,12 @@ def test_nothing_happens_after_the_end(client: Client) -> None:
     client.server.shutdown()
     client.server.ping()
     assert client.server.output() == b""
+
+
+def test_a_frame_without_data_gives_no_window_back() -> None:
+    server = H2Server(Limits())
+    server.data_to_send()
+    server.return_connection_window(0)
+    assert server.data_to_send() == b""
+    server.return_connection_window(1)
+    assert server.data_to_send() != b""
