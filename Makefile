@@ -27,7 +27,7 @@ test: $(READY) ## run all tests; reports coverage, and fails if the pure layers 
 	$(BIN)/coverage run -m pytest $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	$(BIN)/coverage report --fail-under=100 --include='*/trio_sse/event.py,*/trio_sse/log.py,*/trio_sse/routes.py,*/trio_sse/cors.py,*/trio_sse/message.py,*/trio_sse/wire/*'
+	$(BIN)/coverage report --fail-under=100 --include='*/trio_sse/event/*,*/trio_sse/log/*,*/trio_sse/routes.py,*/trio_sse/cors.py,*/trio_sse/message.py,*/trio_sse/wire/*'
 
 lint: $(READY) ## check style with ruff
 	$(BIN)/ruff check

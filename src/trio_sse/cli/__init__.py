@@ -1,7 +1,7 @@
 """The command `trio-sse`: argv, environment and a TOML file in, an exit code out.
 
-`commands` lists what there is; `options` reads the settings of `serve`; `serve`, `publish`
-and `listen` are a command each.
+`commands` lists what there is; `serve`, `publish` and `listen` are a command each. The settings of
+`serve` are its `options`, and what `config` reads of a file.
 
 Exit codes: 0 done, or stopped gracefully; 1 it did not work, and a sentence on standard
 error says why; 2 the command line is wrong; 130 and 143 stopped at once by Ctrl-C or SIGTERM.

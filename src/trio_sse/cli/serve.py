@@ -29,8 +29,9 @@ from ..mercure import PublishFrom, mount
 from ..routes import Routes
 from ..server import serve as run_server
 from ..tls import TlsError, self_signed, server_context
+from .config import read_config
 from .greeting import front_page, healthz, hints
-from .options import SIZE, limit_options, limits_from, read_config
+from .options import SIZE, limit_options, limits_from
 from .process import Stop, allow_files, collect_rarely
 
 __all__ = ["serve"]
