@@ -15,6 +15,7 @@ __all__ = [
     "available_bytes",
     "forget_peak",
     "kernel_bytes",
+    "living",
     "members",
     "peak",
     "read_if_there",
@@ -67,6 +68,11 @@ def members(group: int) -> Iterator[tuple[Path, list[str]]]:
         fields = content.rpartition(")")[2].split()
         if fields and int(fields[2]) == group:
             yield stat.parent, fields
+
+
+def living(group: int) -> frozenset[int]:
+    """Return the ids of a group's processes, zombies left out."""
+    return frozenset(int(folder.name) for folder, fields in members(group) if fields[0] not in "ZX")
 
 
 def usage(group: int) -> Usage:

@@ -24,6 +24,8 @@ SAMPLE_SECONDS = 0.05
 SETTLE_SECONDS = 10.0
 QUIET_SECONDS = 0.5
 
+ANOTHER = "one of its processes ended, and it has started another"
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -42,14 +44,16 @@ class Figures:
     delays_p99: float
     faults: dict[str, int]
     """What the canary found wrong."""
-    cpu: float
-    """Seconds that the server used, the canary's part included."""
-    growth: int
+    cpu: float | None
+    """Seconds that the server used, the canary's part included. None, as is its memory, if its
+    process ended: another's begins anew."""
+    growth: int | None
     """Bytes of memory more than before, at most, and once all was over."""
-    left: int
+    left: int | None
     held: dict[str, int]
     """What there is more of than before, once all is over and beside the canary's."""
     died: str | None = None
+    """That the server's process ended, or one of them, with its last words."""
 
 
 class _Peak:
@@ -79,11 +83,10 @@ def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figur
     """Make one attack for so long. Raises ChildFailed if the canary died."""
     tls_port = server.tls_port if isinstance(server, TrioSse) else None
     canary.report(tls_port if case.protocol == "TLS" else None)
-    before, held = proc.usage(server.pid), _held(server)
+    before, held, living = proc.usage(server.pid), _held(server), proc.living(server.pid)
     attack = Attack(server.port, tls_port, seconds)
     peak = _Peak(server.pid)
     began = time.monotonic()
-    died = None
     with peak.watching():
         try:
             case.attack(attack)
@@ -96,7 +99,10 @@ def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figur
     try:
         settled(server)
     except ChildFailed as failure:
-        died = str(failure)
+        died: str | None = str(failure)
+    else:
+        # Some servers have a worker, and start another when it dies.
+        died = None if living <= proc.living(server.pid) else ANOTHER
     after = proc.usage(server.pid)
     still_held = _held(server, held) if died is None else held
     return Figures(
@@ -108,9 +114,9 @@ def measure(server: Server, canary: Canary, case: Case, seconds: float) -> Figur
         seen["opened"]["worst"],
         seen["delays"]["p99"],
         seen["faults"],
-        cpu,
-        max(0, peak.most - before.resident),
-        max(0, after.resident - before.resident),
+        None if died else cpu,
+        None if died else max(0, peak.most - before.resident),
+        None if died else max(0, after.resident - before.resident),
         {what: still_held[what] - held[what] for what in held},
         died,
     )

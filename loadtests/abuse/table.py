@@ -17,6 +17,7 @@ __all__ = ["Line", "write", "wrong"]
 
 KINDS_SHOWN = 3
 MIB = 1 << 20
+ENDED = "the server's process ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,14 @@ class Line:
             f"{self.server:9} {self.case.protocol:8} {self.case.name:52.52} {ended(figures):44.44} "
             f"{figures.connections / figures.seconds:5.0f}/s, "
             f"opens p99 {1e3 * figures.opened_p99:6.0f} ms, "
-            f"memory +{figures.growth / MIB:5.1f} MiB {faulty(figures)}"
+            f"memory + {memory(figures.growth):>5} MiB {faulty(figures)}"
         )
 
 
 def ended(figures: Figures) -> str:
     """Say how its connections ended, the most frequent ends first."""
     if figures.died:
-        return "the server died"
+        return ENDED
     if not figures.ends:
         return "went on until time was over"
     kinds = sorted(figures.ends.items(), key=lambda each: -each[1])
@@ -53,6 +54,11 @@ def faulty(figures: Figures) -> str:
     return ", ".join(f"{count} {fault}" for fault, count in figures.faults.items())
 
 
+def memory(size: int | None) -> str:
+    """Say how many MiB these are, if it is known."""
+    return "-" if size is None else f"{size / MIB:.1f}"
+
+
 def wrong(line: Line) -> list[str]:
     """Say what should not have been, not counting what depends on the machine."""
     name = f"{line.case.protocol}: {line.case.name}"
@@ -61,7 +67,7 @@ def wrong(line: Line) -> list[str]:
         f"{name}: {more} {what} were left" for what, more in line.figures.held.items() if more > 0
     ]
     if line.figures.died:
-        found.append(f"{name}: the server died: {line.figures.died}")
+        found.append(f"{name}: {ENDED}: {line.figures.died}")
     for end in line.figures.ends:
         plain = re.sub(r"[0-9,]+ x ", "", end)
         if not any(fnmatch.fnmatch(plain, each) for each in line.case.ends):
@@ -108,7 +114,8 @@ HOW_TO_READ = (
     "have 200 connections; Hypercorn with its "
     "default settings and a small ASGI application, for scale. The attacker shares a processor "
     "with the canary, so that a part of what the canary waits is the attacker's doing. CPU is the "
-    "server's while the attack went on, the canary's requests included.",
+    "server's while the attack went on, the canary's requests included. Where the server's process "
+    "ended, neither that nor memory is known: both are the next one's.",
 )
 
 
@@ -141,10 +148,10 @@ def _table(lines: Sequence[Line]) -> list[str]:
                 f"{1e3 * figures.opened_worst:.0f}",
                 f"{1e3 * figures.delays_p99:.0f}",
                 faulty(figures) or "none",
-                f"{100 * figures.cpu / figures.seconds:.0f} %",
-                f"{figures.sent / MIB:.1f}",
-                f"{figures.growth / MIB:.1f}",
-                f"{figures.left / MIB:.1f}",
+                "-" if figures.cpu is None else f"{100 * figures.cpu / figures.seconds:.0f} %",
+                memory(figures.sent),
+                memory(figures.growth),
+                memory(figures.left),
                 ", ".join(str(more) for more in figures.held.values()) or "?",
             )
         )
