@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_sse.coding import Checksum, Coding, Deflated, accepts_deflate
+from trio_sse.accept_encoding import accepts_deflate
+from trio_sse.coding import Checksum, Coding, Deflated
 from trio_sse.wire.http1 import chunk, identity
 
 ABOVE = 200

@@ -37,12 +37,12 @@ LAYERS = [
         "client",
     },
     {"fair_queue"},
-    {"event", "message", "limits", "coding", "statistics"},
+    {"event", "message", "limits", "coding", "accept_encoding", "statistics"},
 ]
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 
 # What the bottom must not need: Locust runs under gevent, where Trio cannot.
-WITHOUT_TRIO = ["event", "message", "limits", "coding", "statistics"]
+WITHOUT_TRIO = ["event", "message", "limits", "coding", "accept_encoding", "statistics"]
 
 
 def layer_of(path: Path) -> str:

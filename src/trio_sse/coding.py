@@ -13,15 +13,14 @@ Pure: knows no streams, no hub, no wire. Refuses: to choose between codings, the
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from itertools import count
 from typing import cast
 from weakref import WeakValueDictionary
 
-__all__ = ["Block", "Broadcast", "Checksum", "Coding", "Deflated", "accepts_deflate"]
+__all__ = ["Block", "Broadcast", "Checksum", "Coding", "Deflated"]
 
 LEVEL = 6
 """zlib's own default. It costs once an audience, and what it saves it saves once a subscriber."""
@@ -38,11 +37,6 @@ _HEADER = b"\x78\x9c"  # RFC 1950, 2.2: deflate, a window of 32 KiB, no dictiona
 _LAST_BLOCK = b"\x03\x00"  # RFC 1951, 3.2.3: the final block, without anything in it
 _MODULUS = 65521  # RFC 1950, 9
 _LONGEST_STORED = 65535  # RFC 1951, 3.2.4
-
-# RFC 9110, 12.5.3 and 12.4.2, without the space around it.
-_MEMBER = re.compile(
-    r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:[ \t]*;[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
-)
 
 Frame = Callable[[bytes], bytes]
 
@@ -216,21 +210,6 @@ class Deflated:
         shared, ahead = self._checksum, self._ahead_first
         second = shared.second + self._ahead_second + ahead * shared.length
         return (shared.first + ahead) % _MODULUS, second % _MODULUS
-
-
-def accepts_deflate(fields: Iterable[str]) -> bool:
-    """Tell whether the Accept-Encoding fields of a request prefer deflate to nothing at all.
-
-    RFC 9110, 12.5.3. Without a field anything is acceptable, but who does not speak of codings
-    is not given one. What cannot be read does not count.
-    """
-    weights: dict[str, float] = {}
-    for member in ",".join(fields).split(","):
-        match = _MEMBER.fullmatch(member.strip(" \t"))
-        if match is not None:
-            weights[match[1].lower()] = float(match[2] or 1)
-    weight = weights.get("deflate", weights.get("*", 0.0))
-    return weight > 0 and weight >= weights.get("identity", 0.0)
 
 
 def _compress(payload: bytes) -> Block:

@@ -1,15 +1,10 @@
 """The ASGI 3 callable: one instance serves the requests of one process, under one `Service`.
 
-Owns what ASGI asks of an application beside answers: the lifespan, refusing what we do not
-speak, and the graceful stop. It needs no lifespan itself, as frameworks that mount an application
-do not pass it on; whoever mounts it so calls `drain()` when the time has come.
+Owns who answers what, refusing what we do not speak, and the graceful stop.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import trio
@@ -21,27 +16,12 @@ from ..limits import Limits
 from ..message import Response
 from ..routes import Decision, Follow, Handle, Routes
 from .exchange import LAST_WORDS_SECONDS, AsgiExchange
+from .lifespan import Life, Lifespan
 from .request import Receive, Scope, Send, read_body, request_of
 
-__all__ = ["Application", "ApplicationStatistics", "Lifespan"]
-
-logger = logging.getLogger("trio_sse.asgi")
-
-Lifespan = Callable[[], AbstractAsyncContextManager[object]]
-"""What to run around the time in which requests come: makes a block to be in. If what the block
-yields is `Routes`, they are what is served for its length."""
+__all__ = ["Application", "ApplicationStatistics"]
 
 DEFAULT_LIMITS = Limits()
-
-NOT_ON_TRIO = (
-    "trio_sse.asgi runs on Trio, and this server runs applications on something else. Hypercorn "
-    "has a worker for it: hypercorn --worker-class trio MODULE:APPLICATION"
-)
-
-NOT_STARTED = (
-    "this application has a lifespan of its own, which has not begun, or has ended. Whoever "
-    "mounts it must pass the ASGI lifespan on, or give it routes that need none"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +62,21 @@ class Application:
             )
         self._routes = routes
         self._service = Service(routes or Routes(), limits)
-        self._lifespan: Lifespan = lifespan or nullcontext
-        self._is_open = self._lifespan is nullcontext
+        self._life = Life(lifespan)
         self._exchanges: dict[AsgiExchange, None] = {}
         self._all_gone = trio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the server's life.
 
-        Raises RuntimeError for a request on something else than Trio.
+        Raises RuntimeError for a request on something else than Trio, or outside of the lifespan.
         """
         kind = scope["type"]
         if kind == "lifespan":
-            await self._live(receive, send)
-        elif not trio.lowlevel.in_trio_task():
-            raise RuntimeError(NOT_ON_TRIO)
-        elif not self._is_open:
-            raise RuntimeError(NOT_STARTED)
-        elif kind == "http":
+            await self._life.live(receive, send, self._begin, self.drain)
+            return
+        self._life.check()
+        if kind == "http":
             await self._answer(scope, receive, send)
         elif kind == "websocket":
             # Before it is accepted the server makes a 403 of it (ASGI WebSocket, "Close").
@@ -140,32 +117,8 @@ class Application:
             dropped=counters.dropped,
         )
 
-    # -- the server's life ----------------------------------------------------------------
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()  # lifespan.startup
-        if not trio.lowlevel.in_trio_task():
-            await send({"type": "lifespan.startup.failed", "message": NOT_ON_TRIO})
-            return
-        started = False
-        try:
-            async with self._lifespan() as yielded:
-                self._begin(yielded)
-                started = self._is_open = True
-                await send({"type": "lifespan.startup.complete"})
-                await receive()  # lifespan.shutdown
-                await self.drain()
-        except Exception as error:
-            if started:
-                raise
-            logger.exception("The application could not start")
-            await send({"type": "lifespan.startup.failed", "message": str(_cause(error))})
-            return
-        finally:
-            self._is_open = self._lifespan is nullcontext
-        await send({"type": "lifespan.shutdown.complete"})
-
     def _begin(self, yielded: object) -> None:
+        """Serve from now on what the lifespan has yielded."""
         routes = yielded if isinstance(yielded, Routes) else self._routes
         if routes is None:
             raise TypeError("the lifespan yields no Routes, and the application was given none")
@@ -247,10 +200,3 @@ class Application:
                 exchange.start_following(decision.hub, selectors, cursor)
                 await exchange.speak()
             watching.cancel_scope.cancel()
-
-
-def _cause(error: Exception) -> Exception:
-    """Return what one nursery after another has wrapped, if it is one error alone."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from ..coding import Coding, Deflated, accepts_deflate
+from ..accept_encoding import accepts_deflate
+from ..coding import Coding, Deflated
 from ..limits import Limits
 from ..message import Peer, Request, Response
 from ..routes import Decision, Follow, Routes
