@@ -36,6 +36,7 @@ LAYERS = [
         "watchdog",
         "client",
     },
+    {"readiness"},
     {"fair_queue"},
     {"event", "message", "limits", "coding", "accept_encoding", "statistics"},
 ]

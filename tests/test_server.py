@@ -7,6 +7,7 @@ import errno
 import gc
 import re
 import socket
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
 from trio_sse.listening import ACCEPT_MOST, Bind, BindError, Listener
 from trio_sse.message import Peer, Request, Response
+from trio_sse.readiness import AT_A_TIME, IS_THERE
 from trio_sse.routes import Follow, Routes
 from trio_sse.server import Server, serve
 from trio_sse.wire.h2_server import H2Server
@@ -111,6 +113,23 @@ async def test_a_crowd_of_one_address_does_not_go_before_others(
             each.close()
     # In the first batch, in which the order is any.
     assert came.index("127.0.0.3") < ACCEPT_MOST // 4
+
+
+@pytest.mark.skipif(not IS_THERE, reason="There is no epoll here.")
+async def test_others_have_their_turn_while_a_crowd_of_followers_is_lost() -> None:
+    routes, open_streams = Routes(), list[int]()
+    async with open_hub() as hub:
+        routes.get("/")(lambda request: Follow(hub, ("a",)))
+        async with running(routes) as server:
+            crowd = come_at_once(server, *300 * ["127.0.0.2"])
+            await become(lambda: server.statistics().streams == 300)
+            for each in crowd:
+                each.close()
+            while not open_streams or open_streams[-1]:
+                await trio.lowlevel.checkpoint()
+                open_streams.append(server.statistics().streams)
+    # So many in each turn, and they and who looks have theirs in any order.
+    assert max(before - after for before, after in pairwise(open_streams)) <= 2 * AT_A_TIME
 
 
 async def test_who_waits_in_line_when_the_server_stops_is_let_go(

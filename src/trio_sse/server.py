@@ -20,6 +20,7 @@ from .fair_queue import FairQueue, source_of
 from .limits import Limits
 from .listening import Address, Batch, Bind, Listener, listen
 from .message import Peer
+from .readiness import open_readiness
 from .rounds import Rounds
 from .routes import Routes
 from .shortage import Shortage
@@ -55,6 +56,7 @@ class Server:
         self._rounds = Rounds(service.tick)
         self._admission = Admission(service.limits)
         self._shortage = Shortage()
+        self._readiness = open_readiness()
         self._drain_asked = trio.Event()
         self._all_gone = trio.Event()
 
@@ -86,7 +88,16 @@ class Server:
 
     async def run(self, task_status: trio.TaskStatus[Server]) -> None:
         """Serve until cancelled or drained."""
+        try:
+            await self._run(task_status)
+        finally:
+            if self._readiness is not None:
+                self._readiness.close()
+
+    async def _run(self, task_status: trio.TaskStatus[Server]) -> None:
         async with trio.open_nursery() as nursery:
+            if self._readiness is not None:
+                nursery.start_soon(self._readiness.run)
             async with trio.open_nursery() as accepting:
                 for listener in self._listeners:
                     accepting.start_soon(self._accept, listener, nursery)
@@ -118,7 +129,8 @@ class Server:
                 let_in = min(most, len(line))
                 for _ in range(let_in):
                     sock, peer = line.take()
-                    nursery.start_soon(self._connect, SocketTransport(sock, peer), listener.tls)
+                    plain = SocketTransport(sock, peer, self._readiness)
+                    nursery.start_soon(self._connect, plain, listener.tls)
                 batch.are_there_more = let_in == most
                 if is_short and not line:
                     await trio.sleep(OUT_OF_FILES_PAUSE)

@@ -18,6 +18,7 @@ from typing import Protocol
 import trio
 
 from .message import Peer
+from .readiness import Readiness
 
 __all__ = [
     "Broken",
@@ -97,16 +98,21 @@ class Transport(Protocol):
 
 
 class SocketTransport:
-    """A connected TCP or Unix socket, which it owns from now on."""
+    """A connected TCP or Unix socket, which it owns from now on.
 
-    __slots__ = ("_socket", "file", "peer")
+    Waits for something to read by `readiness`, or as Trio does it if there is none.
+    """
+
+    __slots__ = ("_readiness", "_socket", "file", "peer", "waiting")
     seal = None
 
-    def __init__(self, sock: socket.socket, peer: Peer) -> None:
+    def __init__(self, sock: socket.socket, peer: Peer, readiness: Readiness | None = None) -> None:
         sock.setblocking(False)
         self._socket = sock
+        self._readiness = readiness
         self.file = sock.fileno()  # -1 as soon as the socket is not ours any more
         self.peer = peer
+        self.waiting: trio.lowlevel.Task | None = None
 
     def send(self, data: bytes | memoryview) -> int:
         try:
@@ -138,14 +144,20 @@ class SocketTransport:
         except OSError as error:
             raise Broken(f"receiving failed: {error.strerror}") from None
 
-    # Not `async def`: what Trio returns is as good to await as a coroutine around it, which
+    # Not `async def`: what is returned is as good to await as a coroutine around it, which
     # would take another 200 bytes for each client that waits.
 
     def wait_writable(self) -> Awaitable[None]:
         return trio.lowlevel.wait_writable(self._socket)  # noqa: ASYNC105
 
     def wait_readable(self) -> Awaitable[None]:
-        return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105
+        if self._readiness is None:
+            return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105
+        return self._readiness.wait(self)
+
+    def give_up(self, raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        self.waiting = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def send_eof(self, *, in_order: bool = False) -> bool:
         with contextlib.suppress(OSError):
@@ -153,8 +165,10 @@ class SocketTransport:
         return True
 
     def close(self) -> None:
-        self.file = -1
-        if self._socket.fileno() != -1:
+        number, self.file = self.file, -1
+        if number != -1:
+            if self._readiness is not None:
+                self._readiness.forget(self, number)
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 

@@ -1,0 +1,131 @@
+"""Which sockets have something to read, and whose turn it is to read it.
+
+Trio asks the kernel for all that there is, and wakes whoever waits for any of it in one turn of its
+loop. If ten thousand clients are lost at once, ten thousand tasks take their leave before anyone
+else is looked at, for a quarter of a second. So sockets are watched by an epoll of the server's
+own, which is itself a file that Trio watches, and so many readers are woken in a turn and no more.
+
+Owns who waits and in which order; reads nothing. Only where there is epoll: on Linux.
+"""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from typing import Protocol
+
+import trio
+
+from .fair_queue import FairQueue, source_of
+from .message import Peer
+
+__all__ = ["Reader", "Readiness", "open_readiness"]
+
+AT_A_TIME = 64
+"""Readers that are woken in a turn: 10 ms for who asks for a stream, 3 for who has left one."""
+
+LEAVING = 16
+"""So many of them at least may be those who have left, if some have: they hold files and memory,
+but nobody waits for them, so all others go first."""
+
+EVENTS = 4096
+"""What the kernel tells at a time: for so many it takes 1 ms, and 2 more to put them in line."""
+
+IS_THERE = hasattr(select, "epoll")
+WATCHED = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT if IS_THERE else 0
+LEFT = select.EPOLLHUP | select.EPOLLRDHUP | select.EPOLLERR if IS_THERE else 0
+
+
+class Reader(Protocol):
+    """A socket that may be waited for."""
+
+    file: int
+    """Its number, or -1 once it is closed."""
+    peer: Peer
+    waiting: trio.lowlevel.Task | None
+    """The task that waits for it, which is for `Readiness` to say."""
+
+    def give_up(self, raise_cancel: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        """Have no task wait any more: it is cancelled. Returns that this has succeeded."""
+
+
+class Readiness:
+    """Wakes those whose sockets have something to read, a bounded number in a turn."""
+
+    def __init__(self) -> None:
+        self._poll = select.epoll()
+        self._watched: dict[int, Reader] = {}
+        """Those that the kernel knows of, by the numbers of their files."""
+        self._asking: FairQueue[Reader] = FairQueue()
+        self._leaving: deque[Reader] = deque()
+
+    async def wait(self, reader: Reader) -> None:
+        """Wait until there is something to read, or the end; now and then until there was.
+
+        Raises trio.ClosedResourceError if it is closed, also meanwhile, and trio.BusyResourceError
+        if another task waits for it.
+        """
+        if reader.waiting is not None:
+            raise trio.BusyResourceError("another task waits for this socket")
+        number = reader.file
+        if number in self._watched:
+            self._poll.modify(number, WATCHED)
+        elif number >= 0:
+            self._poll.register(number, WATCHED)
+            self._watched[number] = reader
+        else:
+            raise trio.ClosedResourceError("this socket is closed")
+        reader.waiting = trio.lowlevel.current_task()
+        # Who gives up may be woken for nothing when it waits again: it may be in line still.
+        await trio.lowlevel.wait_task_rescheduled(reader.give_up)
+        if reader.file < 0:
+            raise trio.ClosedResourceError("another task closed this socket")
+
+    def forget(self, reader: Reader, number: int) -> None:
+        """Wake who waits for a socket with the file `number`, which is about to be closed."""
+        if self._watched.pop(number, None) is not None:
+            # Closing alone does not do that if another process has inherited the file.
+            self._poll.unregister(number)
+        _wake(reader)
+
+    async def run(self) -> None:
+        """Wake readers until cancelled."""
+        while True:
+            if self._asking or self._leaving:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._poll)
+            self._line_up()
+            left = AT_A_TIME
+            while left > LEAVING and self._asking:
+                left -= _wake(self._asking.take())
+            while left and self._leaving:
+                left -= _wake(self._leaving.popleft())
+
+    def _line_up(self) -> None:
+        for number, events in self._poll.poll(0, EVENTS):
+            reader = self._watched[number]
+            if events & LEFT:
+                self._leaving.append(reader)
+            else:
+                self._asking.put(source_of(reader.peer.host), reader)
+
+    def close(self) -> None:
+        """Watch nothing more. Nobody may be waiting."""
+        trio.lowlevel.notify_closing(self._poll)
+        self._poll.close()
+        self._watched.clear()
+
+
+def _wake(reader: Reader) -> bool:
+    """Wake who waits; False if nobody does."""
+    task, reader.waiting = reader.waiting, None
+    if task is None:
+        return False
+    trio.lowlevel.reschedule(task)
+    return True
+
+
+def open_readiness() -> Readiness | None:
+    """Return one, or None where there is no epoll: then it is as Trio does it."""
+    return Readiness() if IS_THERE else None
