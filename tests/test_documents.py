@@ -23,6 +23,7 @@ from trio_sse import Limits
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 ASGI = (ROOT / "docs" / "asgi.md").read_text()
+SECURITY = (ROOT / "docs" / "security.md").read_text()
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
@@ -195,6 +196,15 @@ def test_the_program_that_drains_before_hypercorn_stops_tells_when_to_return(
 def test_the_readme_has_every_limit_with_its_default() -> None:
     table = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", README, re.MULTILINE))
     assert table == {field.name: shown(field.default) for field in fields(Limits)}
+
+
+def test_the_document_on_security_has_each_limit_that_it_names_with_its_default() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| (\S+) \|", SECURITY, re.MULTILINE))
+    defaults = {field.name: shown(field.default) for field in fields(Limits)}
+    assert table == {name: defaults[name] for name in table}
+    # What answers no threat may be named, as something else that one can do.
+    others = {"max_lifetime", "retry_when_full"}
+    assert {name for name in defaults if f"`{name}`" in SECURITY} - others == set(table)
 
 
 def shown(default: object) -> str:
