@@ -9,12 +9,15 @@ from functools import partial
 from .attack import Attack
 from .case import Case
 from .handshakes import SOURCE, offer
+from .http2_frames import PREFACE
 from .records import key_updates, renegotiations
 
 __all__ = ["CASES"]
 
 # RFC 8446, 4.1.2: the record's header, and a ClientHello that says to be 512 bytes long.
 CLIENT_HELLO = bytes.fromhex("1603010200010001fc0303") + bytes(506)
+
+HTTP1 = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def says(attack: Attack, said: bytes) -> None:
@@ -42,7 +45,7 @@ def broken(attack: Attack) -> None:
 
 def clear_text(attack: Attack) -> None:
     """Speak HTTP, not TLS."""
-    says(attack, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    says(attack, HTTP1)
 
 
 def cut(attack: Attack) -> None:
@@ -85,114 +88,85 @@ def floods(records: Callable[[socket.socket], Iterator[bytes]]) -> Callable[[Att
     return attack
 
 
-def http1_after_h2(attack: Attack) -> None:
-    """Agree on HTTP/2 and speak HTTP/1.1."""
-    while attack.goes_on:
-        connection = attack.connect_tls(alpn="h2", http2=True)
-        connection.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        connection.wait(attack.patience)
-        attack.over(connection)
+def speaking(alpn: str, said: bytes) -> Callable[[Attack], None]:
+    """Agree on one protocol and speak the other."""
+
+    def attack(attack: Attack) -> None:
+        while attack.goes_on:
+            connection = attack.connect_tls(alpn=alpn, http2=alpn == "h2")
+            connection.send(said)
+            connection.wait(attack.patience)
+            attack.over(connection)
+
+    return attack
 
 
-def http2_after_http1(attack: Attack) -> None:
-    """Agree on HTTP/1.1 and speak HTTP/2."""
-    while attack.goes_on:
-        connection = attack.connect_tls(alpn="http/1.1", http2=False)
-        connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
-        connection.wait(attack.patience)
-        attack.over(connection)
+def case(
+    name: str,
+    reference: str,
+    attack: Callable[[Attack], None],
+    *ends: str,
+    offence: str | None = None,
+    waits: bool = False,
+) -> Case:
+    return Case(name, reference, attack, ends, offence, protocol="TLS", waits=waits)
+
+
+def flooding(
+    name: str, reference: str, records: Callable[[socket.socket], Iterator[bytes]]
+) -> Case:
+    return case(name, reference, floods(records), "closed", "reset", offence="tls_records")
 
 
 OVERLOADED = ("closed", "reset", "unanswered")
 """What a server may do with those who are too many."""
 
 CASES = (
-    Case(
-        "a connection without a word",
-        "RFC 8446, 4",
-        silent,
-        ("closed",),
-        "idle",
-        protocol="TLS",
-        waits=True,
+    case(
+        "a connection without a word", "RFC 8446, 4", silent, "closed", offence="idle", waits=True
     ),
-    Case(
-        "half a ClientHello",
-        "RFC 8446, 4.1.2",
-        unfinished,
-        ("closed",),
-        "idle",
-        protocol="TLS",
-        waits=True,
-    ),
-    Case(
+    case("half a ClientHello", "RFC 8446, 4.1.2", unfinished, "closed", offence="idle", waits=True),
+    case(
         "a handshake that is none",
         "RFC 8446, 6.2",
         broken,
-        ("closed", "reset"),
-        "handshake",
-        protocol="TLS",
+        "closed",
+        "reset",
+        offence="handshake",
     ),
-    Case(
-        "a handshake that is cut",
-        "RFC 8446, 6.1",
-        cut,
-        ("open", "closed", "reset"),
-        protocol="TLS",
-    ),
-    Case("clear text", "RFC 9110, 4.2.2", clear_text, ("400",), "clear_text", protocol="TLS"),
-    Case(
+    case("a handshake that is cut", "RFC 8446, 6.1", cut, "open", "closed", "reset"),
+    case("clear text", "RFC 9110, 4.2.2", clear_text, "400", offence="clear_text"),
+    case(
         "a thousand handshakes a second, begun",
         "RFC 8446, 4.1.3",
         begun,
-        ("answered", *OVERLOADED),
-        protocol="TLS",
+        "answered",
+        *OVERLOADED,
     ),
-    Case(
+    case(
         "a thousand handshakes a second, finished",
         "RFC 8446, 4",
         finished,
-        ("finished", *OVERLOADED),
-        protocol="TLS",
+        "finished",
+        *OVERLOADED,
     ),
-    Case(
-        "renegotiation without end",
-        "CVE-2011-1473",
-        floods(renegotiations),
-        ("closed", "reset"),
-        "tls_records",
-        protocol="TLS",
+    flooding("renegotiation without end", "CVE-2011-1473", renegotiations),
+    flooding("key updates without end", "RFC 8446, 4.6.3", partial(key_updates, asks=False)),
+    flooding(
+        "key updates that are to be answered", "RFC 8446, 4.6.3", partial(key_updates, asks=True)
     ),
-    Case(
-        "key updates without end",
-        "RFC 8446, 4.6.3",
-        floods(partial(key_updates, asks=False)),
-        ("closed", "reset"),
-        "tls_records",
-        protocol="TLS",
-    ),
-    Case(
-        "key updates that are to be answered",
-        "RFC 8446, 4.6.3",
-        floods(partial(key_updates, asks=True)),
-        ("closed", "reset"),
-        "tls_records",
-        protocol="TLS",
-    ),
-    Case(
+    case(
         "HTTP/1.1 where h2 was agreed on",
         "RFC 7301, 3.2",
-        http1_after_h2,
-        ("GOAWAY PROTOCOL_ERROR",),
-        "protocol_error",
-        protocol="TLS",
+        speaking("h2", HTTP1),
+        "GOAWAY PROTOCOL_ERROR",
+        offence="protocol_error",
     ),
-    Case(
+    case(
         "HTTP/2 where HTTP/1.1 was agreed on",
         "RFC 7301, 3.2",
-        http2_after_http1,
-        ("505",),
-        "unsupported",
-        protocol="TLS",
+        speaking("http/1.1", PREFACE + bytes(9)),
+        "505",
+        offence="unsupported",
     ),
 )

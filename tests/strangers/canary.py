@@ -18,7 +18,7 @@ from .http2_stranger import Http2Stranger, http2_stranger
 from .raw import RawPeer, raw_peer
 from .site import Site, open_site, until
 
-__all__ = ["CANARY_CONNECTIONS", "canary", "watched_site"]
+__all__ = ["CANARY_CONNECTIONS", "canary", "is_cut", "watched_site"]
 
 CANARY_CONNECTIONS = 2
 
@@ -78,3 +78,17 @@ async def watched_site(
         gc.collect()
         assert site.server.statistics().failed == 0
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+async def is_cut(site: Site, said: bytes, how: str, *, streaming: bool) -> None:
+    """Say something, and be gone by FIN or RST; if a stream has begun, while an event comes."""
+    async with raw_peer(site.port) as peer:
+        await peer.send(said)
+        if streaming:
+            await peer.until(b"\n\n")
+            site.hub.publish("canary", "to whom it concerns")
+        if how == "RST":
+            peer.reset()
+        else:
+            await peer.stream.aclose()
+        await until(lambda: site.server.statistics().accepted == CANARY_CONNECTIONS + 1)

@@ -16,7 +16,7 @@ from hpack import Encoder
 from trio_sse import Limits
 from trio_sse.mercure import PATH
 
-from .canary import CANARY_CONNECTIONS, watched_site
+from .canary import is_cut, watched_site
 from .http2_stranger import Http2Stranger, http2_stranger
 from .raw import RawPeer, raw_peer
 from .site import Site, until
@@ -269,16 +269,8 @@ CUT = {
 @pytest.mark.parametrize("how", ["FIN", "RST"])
 @pytest.mark.parametrize("where", CUT)
 async def test_a_connection_may_be_cut_anywhere(site: Site, where: str, how: str) -> None:
-    async with raw_peer(site.port) as peer:
-        await peer.send(PREFACE + frame(SETTINGS) + CUT[where])
-        if where.startswith(("while", "in a torrent")):
-            await peer.until(b"\n\n")
-            site.hub.publish("canary", "to whom it concerns")
-        if how == "RST":
-            peer.reset()
-        else:
-            await peer.stream.aclose()
-        await until(lambda: site.server.statistics().accepted == CANARY_CONNECTIONS + 1)
+    said = PREFACE + frame(SETTINGS) + CUT[where]
+    await is_cut(site, said, how, streaming=where.startswith(("while", "in a torrent")))
     await until(lambda: site.held == 0)
 
 
