@@ -1,6 +1,7 @@
 """Reports: from the raw data of a run to pages that people read.
 
     runs        manifest.json and raw.json.gz -> values
+    variants    what was measured of one server, protocol and setting
     judging     what failed, was skipped, or cannot be trusted, in sentences
     findings    the headlines, in words
     tables      the figures as rows of text

@@ -14,8 +14,9 @@ from ..charts.numbers import count, duration
 from . import pictures
 from .findings import findings
 from .judging import Verdict, doubts, failures, outcome, sentence, verdict
-from .runs import Run, Variant
+from .runs import Run
 from .tables import Table, distributions, ramp, settings, summary, traffic
+from .variants import Variant
 
 __all__ = ["Code", "Document", "Figure", "Fold", "Heading", "Items", "Part", "Prose", "report"]
 

@@ -13,7 +13,8 @@ from ..charts.numbers import digits, duration
 from .judging import Verdict, verdict
 from .pictures import completions, costs, delays, disturbed, growth, seconds, steps
 from .pictures.looks import spoken
-from .runs import Run, Variant
+from .runs import Run
+from .variants import Variant
 
 __all__ = ["findings"]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from enum import Enum
 
 from ..charts.numbers import count, duration, part
-from .runs import Run, Variant
+from .runs import Run
+from .variants import Variant
 
 __all__ = ["Verdict", "doubts", "failures", "outcome", "sentence", "verdict"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..charts.numbers import count, digits, duration, part, size
 from .judging import verdict
-from .runs import Latencies, Run, Variant
+from .runs import Run
+from .variants import Latencies, Variant
 
 __all__ = ["Table", "distributions", "ramp", "settings", "summary", "traffic"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..bench.figures import CannotMeasure
 from ..processes import ChildFailed
-from ..report import runs
+from ..report import variants
 from ..report.judging import failures
 from .clients import FAILED, FOUND_WRONG, LOCUST, Clients
 from .preflight import Facts, Impossible, plan
@@ -174,7 +174,7 @@ class _Trial:
     def _explain(self) -> None:
         """Locust found something wrong: let it say what, unless reports see that in the figures."""
         found = [words for words in self._clients.told if words.startswith(FAILED)]
-        if not failures(runs.Variant(self._outcome.manifest, self._outcome.raw)):
+        if not failures(variants.Variant(self._outcome.manifest, self._outcome.raw)):
             self._outcome.problems += [words.removeprefix(FAILED) for words in found] or [
                 "Locust ended with 1, and has not said why"
             ]

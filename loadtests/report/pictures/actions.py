@@ -6,7 +6,7 @@ import re
 
 from ...charts import Mark
 from ...charts.numbers import count
-from ..runs import Variant
+from ..variants import Variant
 
 __all__ = ["marks"]
 

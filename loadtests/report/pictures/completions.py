@@ -6,7 +6,8 @@ from statistics import median
 
 from ...charts import Curves, Line, Linear, Log, Look, Panel, Point, Span, Spans
 from ...charts.numbers import digits, duration
-from ..runs import Event, Run, Variant
+from ..runs import Run
+from ..variants import Event, Variant
 from .actions import marks
 from .looks import crowd, looks, named, reason, told
 

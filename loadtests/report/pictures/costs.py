@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 from ...charts import Bar, Bars
 from ...charts.numbers import count, digits, size
-from ..runs import Run, Variant
+from ..runs import Run
+from ..variants import Variant
 from .looks import crowd, looks, named, reason, sound, told
 
 __all__ = ["cpu", "memory", "throughput"]

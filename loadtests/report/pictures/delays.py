@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from ...charts import Curves, Line, Linear, Log, Nines, Panel, Point, Span, Spans
 from ...charts.numbers import count, duration
-from ..runs import Latencies, Run, Variant
+from ..runs import Run
+from ..variants import Latencies, Variant
 from .looks import looks, named, reason, told
 
 __all__ = [

@@ -6,7 +6,8 @@ from statistics import median
 
 from ...charts import Curves, Line, Log, Panel
 from ...charts.numbers import count, digits, duration
-from ..runs import Run, Variant
+from ..runs import Run
+from ..variants import Variant
 from .looks import looks, named, told
 
 __all__ = ["growth"]

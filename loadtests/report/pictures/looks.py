@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from ...charts import Look
 from ...charts.numbers import count
 from ..judging import Verdict, verdict
-from ..runs import Run, Variant
+from ..runs import Run
+from ..variants import Variant
 
 __all__ = ["crowd", "looks", "named", "reason", "sound", "spoken", "told"]
 

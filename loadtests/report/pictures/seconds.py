@@ -6,7 +6,8 @@ from itertools import pairwise
 
 from ...charts import Curves, Line, Linear, Look, Panel, binary, whole
 from ...charts.numbers import count, digits, duration, size
-from ..runs import Run, Variant
+from ..runs import Run
+from ..variants import Variant
 from .actions import marks
 
 __all__ = ["timeline"]

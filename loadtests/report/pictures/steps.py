@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from ...charts import Curves, Line, Log, Look, Nines, Panel, Scale
 from ...charts.numbers import count, duration
-from ..runs import Latencies, Run, Step
+from ..runs import Run
+from ..variants import Latencies, Step
 from .delays import ON_SCHEDULE, PER_CENT, shares, tail
 from .looks import named, told
 
