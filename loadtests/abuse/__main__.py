@@ -5,7 +5,8 @@
 Against trio-sse with its default limits, but for timeouts, which are shortened so that the run
 ends in minutes; then the same against Hypercorn with its default settings, for scale: figures,
 no verdicts. The server has a processor of its own, the attacker shares the other with the canary.
-Ends with 1 if the canary met a fault on trio-sse, or a connection ended as it should not.
+Ends with 1 if the canary met a fault on trio-sse, a connection ended as it should not, or something
+was left.
 """
 
 from __future__ import annotations
@@ -102,10 +103,14 @@ def main(argv: list[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m loadtests.abuse", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.abuse",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="for each attack")
-    parser.add_argument("--only", default="", help="attacks with this in their name")
-    parser.add_argument("--without-hypercorn", action="store_true")
+    parser.add_argument("--only", default="", help="attacks with this in their name, such as TLS")
+    parser.add_argument("--without-hypercorn", action="store_true", help="only ours")
     parser.add_argument("--output", type=Path, help="a folder for the results")
     options = parser.parse_args(argv)
     if options.output is None:

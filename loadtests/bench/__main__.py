@@ -92,7 +92,11 @@ def _measure(
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--quick", action="store_true", help="small, in less than a minute")
     parser.add_argument("--peers", action="store_true", help="other servers instead of ours")
     parser.add_argument("--only", type=lambda text: text.split(","), help="rows, with commas")

@@ -161,7 +161,9 @@ def _http2() -> dict[str, float]:
 def main(argv: list[str]) -> int:
     """Time them, and print what they took."""
     parser = argparse.ArgumentParser(
-        prog="python -m loadtests.bench.alternatives", description=__doc__
+        prog="python -m loadtests.bench.alternatives",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--output", type=Path, help="a file for the results")
     options = parser.parse_args(argv)

@@ -75,7 +75,11 @@ WAYS = {
 
 def main(argv: list[str]) -> int:
     """Take the profiles; return 1 if one could not be taken."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.bench.profiles", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.bench.profiles",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(WAYS))
     parser.add_argument("--note", default="", help="a few words for the name of the results")
     parser.add_argument("--output", type=Path, help="a folder for the results")

@@ -27,7 +27,11 @@ REMADE = ("manifest.json", "bench.json", "soak.json")
 
 def main(argv: list[str], results: Path = ROOT / "results") -> int:
     """Make them; prints the path of each."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.report", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="of a run")
     folders: list[Path] = parser.parse_args(argv).folders
     there = [folder for file in REMADE for folder in _folders(results, file)]

@@ -66,7 +66,11 @@ def main(argv: list[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m loadtests.soak", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.soak",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--minutes", type=float, help="60, after a warm-up of five")
     parser.add_argument("--quick", action="store_true", help="a minute in all")
     parser.add_argument("--output", type=Path, help="a folder for the results")
