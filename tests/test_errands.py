@@ -183,3 +183,35 @@ async def test_no_failure_is_lost_while_errands_are_let_go_of() -> None:
                 await trio.lowlevel.checkpoint()
                 connection.tidy()
                 connection.start_soon(trio.sleep_forever)
+
+
+class Slow(Endpoint):
+    """A connection whose own task takes its time to end."""
+
+    may_end: trio.Event
+
+    async def _converse(self) -> None:
+        with trio.CancelScope(shield=True):
+            await self.may_end.wait()
+
+
+async def test_an_errand_begun_after_its_connection_was_cut_off_is_cancelled_at_once() -> None:
+    told: list[str] = []
+
+    async def errand() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            told.append("is over")
+
+    async with trio.open_nursery() as home:
+        connection = Slow(Service(Routes(), Limits()), memory_pair()[0])
+        connection.may_end = trio.Event()
+        home.start_soon(connection.run)
+        await trio.testing.wait_all_tasks_blocked()
+        connection.cut_off()
+        connection.start_soon(errand)
+        await trio.testing.wait_all_tasks_blocked()
+        told_then = list(told)
+        connection.may_end.set()
+        assert told_then == ["is over"]

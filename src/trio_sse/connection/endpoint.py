@@ -70,6 +70,10 @@ class Endpoint(ABC):
         """
         if self._errands is None or self._errands.is_retired:
             self._errands = Errands(self._home, self.cut_off)
+            if self.is_cut_off:
+                # As those that had begun before are. Its own task may hear of it some turns later,
+                # in which an errand would meet what is broken.
+                self._errands.cancel()
         self._errands.start_soon(task, *arguments)
 
     def tidy(self) -> bool:
