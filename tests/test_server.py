@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import itertools
 import re
 import socket
-from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -115,6 +116,23 @@ async def test_a_crowd_of_one_address_does_not_go_before_others(
     assert came.index("127.0.0.3") < ACCEPT_MOST // 4
 
 
+async def test_while_many_wait_to_be_accepted_few_are_let_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(step=server_module.ACCEPT_SECONDS / 100)  # about so many are accepted
+    monkeypatch.setattr(server_module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    async with running() as server:
+        crowd = come_at_once(server, *350 * ["127.0.0.2"])
+        while (seen := server.statistics()).accepted < 350:
+            heard = seen.requests
+            await trio.lowlevel.checkpoint()
+        # By then three turns had let a few in; the fourth emptied the queue.
+        assert 0 < heard <= ACCEPT_MOST // 4
+        await become(lambda: server.statistics().requests == 350)
+        for each in crowd:
+            each.close()
+
+
 @pytest.mark.skipif(not IS_THERE, reason="There is no epoll here.")
 async def test_others_have_their_turn_while_a_crowd_of_followers_is_lost() -> None:
     routes, open_streams = Routes(), list[int]()
@@ -129,7 +147,9 @@ async def test_others_have_their_turn_while_a_crowd_of_followers_is_lost() -> No
                 await trio.lowlevel.checkpoint()
                 open_streams.append(server.statistics().streams)
     # So many in each turn, and they and who looks have theirs in any order.
-    assert max(before - after for before, after in pairwise(open_streams)) <= 2 * AT_A_TIME
+    assert (
+        max(before - after for before, after in itertools.pairwise(open_streams)) <= 2 * AT_A_TIME
+    )
 
 
 async def test_who_waits_in_line_when_the_server_stops_is_let_go(

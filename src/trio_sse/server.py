@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from typing import Literal
 
 import trio
 
@@ -40,6 +41,10 @@ OUT_OF_FILES_PAUSE = 0.1
 
 ACCEPT_SECONDS = 0.005
 """How long a turn of the event loop may accept, and close who is one too many: some hundreds."""
+
+HURRY = 4
+"""While the kernel's queue is long, so many times fewer are let in: in it there is no fairness, and
+who comes last to a storm's four thousand waits until it is empty."""
 
 LAST_WORDS_SECONDS = 1.0
 """What handlers stopped at the end of a drain, and their last bytes, are granted."""
@@ -125,14 +130,14 @@ class Server:
                 else:
                     await trio.lowlevel.wait_readable(listener.sock)
                 most = batch.begin(time.perf_counter())
-                is_short = self._line_up(listener, line, nursery)
-                let_in = min(most, len(line))
+                queue = self._line_up(listener, line, nursery)
+                let_in = min(most if queue == "empty" else -(-most // HURRY), len(line))
                 for _ in range(let_in):
                     sock, peer = line.take()
                     plain = SocketTransport(sock, peer, self._readiness)
                     nursery.start_soon(self._connect, plain, listener.tls)
                 batch.are_there_more = let_in == most
-                if is_short and not line:
+                if queue == "short" and not line:
                     await trio.sleep(OUT_OF_FILES_PAUSE)
         finally:
             listener.close()
@@ -146,18 +151,21 @@ class Server:
         listener: Listener,
         line: FairQueue[tuple[socket.socket, Peer]],
         nursery: trio.Nursery,
-    ) -> bool:
-        """Accept who waits, and turn away who is one too many; True if there are no files left."""
+    ) -> Literal["empty", "long", "short"]:
+        """Accept who waits, and turn away who is one too many.
+
+        Return how the kernel's queue is now: empty, still long, or out of reach: no file is left.
+        """
         now = trio.current_time()
         end = time.perf_counter() + ACCEPT_SECONDS
         while time.perf_counter() < end:
             try:
                 sock, peer = listener.accept()
             except BlockingIOError:
-                return False
+                return "empty"
             except OSError as error:
                 # Else the client was gone before it was accepted (accept(2), "Error handling").
-                return self._shortage.met(error, now)
+                return "short" if self._shortage.met(error, now) else "empty"
             self._service.counters.connections += 1
             if self._admission.admit(peer, now):
                 line.put(source_of(peer.host), (sock, peer))
@@ -165,7 +173,7 @@ class Server:
                 self._admission.turn_away(sock, self._service.reconnect_delay(), nursery)
             else:
                 sock.close()  # a handshake would cost more than we have
-        return False
+        return "long"
 
     # -- connections ------------------------------------------------------------------
 
