@@ -22,6 +22,7 @@ from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
 from trio_sse.message import Peer, Response
 from trio_sse.routes import Routes
+from trio_sse.transport import Broken
 
 T = TypeVar("T")
 
@@ -125,6 +126,38 @@ async def test_who_waits_to_be_heard_is_not_late(autojump_clock: MockClock) -> N
         client.transport.send(b"\0\0\1\x09\4" + head[5:9] + head[-1:])
         assert await client.rest(stream_id) == b"yes"
         assert not server.statistics().offences
+
+
+class TurnsThatEndLate(Turns):
+    """A server so busy that whoever was heard goes on much later."""
+
+    async def now_or_in_turn(self, peer: Peer, make: Callable[[], T]) -> T:
+        made = make()
+        for _ in range(10):
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return made
+
+
+async def test_a_follower_that_is_reset_while_it_is_heard_is_no_error(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: Log
+) -> None:
+    async with open_hub() as hub, serving(follow(hub), hub=hub) as server:
+        server.service.hearing = TurnsThatEndLate(0.0)
+        client = Http2Client(server.connect())
+        await client.open()
+        await trio.testing.wait_all_tasks_blocked()
+
+        def broken(data: bytes) -> int:
+            raise Broken("reset")
+
+        monkeypatch.setattr(server.transports[0], "send", broken)
+        client.widen(10)
+        await trio.lowlevel.checkpoint()
+        hub.publish("a", "nobody hears it")
+        await trio.testing.wait_all_tasks_blocked()
+        assert server.statistics().connections == 0
+        assert server.statistics().failed == 0
+    assert not complaints(caplog)
 
 
 async def test_what_has_been_read_of_a_client_is_let_go(autojump_clock: MockClock) -> None:
