@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import count
+from itertools import chain, count
 
 import pytest
 from h2.errors import ErrorCodes
 from h2.events import DataReceived
 
+from hpack_pieces import literal
 from http2_client import (
     ACK,
     CONTINUATION,
@@ -46,11 +47,15 @@ from trio_sse.wire.http2 import (
     WindowsChanged,
 )
 
+WITH_PRIORITY = 0x20
 CANCEL = (8).to_bytes(4)
 HEADER_BLOCK = header_block(GET)
 POST_BLOCK = header_block([*POST, ("content-length", "3")])
 LARGE_BLOCK = HEADER_BLOCK + b"\0\1a\xff\x80\x6f" + bytes(127 + (0x6F << 7))
 """14,335 bytes of Huffman's code, which stand for 22,936 zeros."""
+POST_PLAIN = b"\x83\x86\x84\x01\1a"
+"""A POST that leaves HPACK's table as it is."""
+LARGE_FIELD = literal(b"a", b"v" * 3900)
 BROKEN_BLOCK = header_block([*GET, ("connection", "close")])
 
 
@@ -183,6 +188,42 @@ FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
     "requests with a thousand cookie crumbs each": (
         "header_fields",
         lambda: requests(HEADER_BLOCK + b"\x60\x01a" * 800, lambda stream_id: b""),
+    ),
+    "the same, which also depend on themselves": (
+        "header_fields",
+        lambda: (
+            raw(
+                HEADERS,
+                END_HEADERS | END_STREAM | WITH_PRIORITY,
+                stream_id,
+                stream_id.to_bytes(4) + b"\0" + HEADER_BLOCK + b"\x60\x01a" * 800,
+            )
+            for stream_id in count(1, 2)
+        ),
+    ),
+    "heads of a thousand fields for a stream that is gone": (
+        "header_fields",
+        lambda: again(
+            raw(HEADERS, END_HEADERS | END_STREAM, 1, b"\x82" * 800),
+            first=FOLLOW + raw(RST_STREAM, 0, 1, CANCEL),
+        ),
+    ),
+    "requests that wait for their bodies, with heads of a few bytes that stand for many": (
+        "header_fields",
+        lambda: chain(
+            [raw(HEADERS, END_HEADERS | END_STREAM, 1, HEADER_BLOCK + LARGE_FIELD)],
+            (raw(HEADERS, END_HEADERS, n, POST_PLAIN + b"\xbe" * 7) for n in count(3, 2)),
+        ),
+    ),
+    "uploads beyond what a connection may hold (CVE-2025-8671)": (
+        "futile_streams",
+        lambda: chain(
+            (
+                raw(HEADERS, END_HEADERS, n, POST_PLAIN) + raw(DATA, 0, n, bytes(16_384)) * 64
+                for n in (1, 3, 5, 7)
+            ),
+            (raw(HEADERS, END_HEADERS, n, POST_PLAIN) + raw(DATA, 0, n, b"x") for n in count(9, 2)),
+        ),
     ),
     "RST_STREAM of what is gone": (
         "futile_streams",

@@ -72,6 +72,10 @@ HEAD_BYTES_A_TOKEN = 512
 Huffman's code takes 40 µs for so many, and a request may have 64 KiB of it. The free ones are what
 most servers allow in all."""
 
+READ_BYTES_A_TOKEN = 1024
+"""Of what a head stands for, beyond as many free ones. A byte can stand for the 4 KiB of HPACK's
+table, and 5 KB of requests that wait for their bodies were 8 MB of memory."""
+
 
 class Allowance:
     """A token bucket, filled anew when it is empty.
@@ -148,12 +152,13 @@ class Budget:
             return None
         return Excess("futile_streams", "too many streams that were taken back, broken or refused")
 
-    def fields(self, count: int, now: float) -> Excess | None:
-        """Pay for the fields of a request."""
-        cost = (count - FREE_FIELDS) // FIELDS_A_TOKEN
-        if cost <= 0 or self._control.spend(cost, now):
+    def fields(self, count: int, size: int, now: float) -> Excess | None:
+        """Pay for the fields that a section stands for, and for their bytes."""
+        cost = max(0, count - FREE_FIELDS) // FIELDS_A_TOKEN
+        cost += max(0, size - FREE_HEAD_BYTES) // READ_BYTES_A_TOKEN
+        if not cost or self._control.spend(cost, now):
             return None
-        return Excess("header_fields", "too many requests with too many fields")
+        return Excess("header_fields", "too many requests with too many fields, or too large ones")
 
     def window_updates(self, count: int, now: float, frames: int, size: int) -> Excess | None:
         """Pay for windows opened by a client that was sent so many frames, and bytes of DATA.

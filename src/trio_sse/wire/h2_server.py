@@ -93,6 +93,8 @@ class H2Server(H2Connection):
     """How many closed streams h2 remembers, to tell a late frame from a wrong one. Its own
     65,536 would be megabytes for each connection of a client that opens and closes."""
 
+    decoder: FieldDecoder
+
     def __init__(self, limits: Limits) -> None:
         super().__init__(_CONFIGURATION)
         self._kept_by_purge = 0

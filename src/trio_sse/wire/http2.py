@@ -26,6 +26,7 @@ from ..message import Peer
 from .budget import FREE_PIECES, Excess
 from .frames import (
     ACK,
+    CONTINUATION,
     DATA,
     END_HEADERS,
     FRAME_HEADER_BYTES,
@@ -164,8 +165,13 @@ class Http2(Http2Requests):
             offence = error.error_code.name.lower()
             happenings.append(Gone(reason, error.error_code, by_peer=False, offence=offence))
             return
-        if _came_to_nothing(frame, events):
-            self._excess = self._budget.futile(self._now)
+        if frame.kind in (HEADERS, CONTINUATION) and frame.flags & END_HEADERS:
+            # Also of a stream that is gone, of which there is no event: all are read.
+            self._excess = self._budget.fields(*self.h2.decoder.read, self._now)
+            if self._excess is not None:
+                return
+        if _is_futile(frame, events):
+            self._came_to_nothing()
             if frame.kind == DATA and frame.stream_id in self._unwanted:
                 self._unwanted[frame.stream_id] -= len(frame.whole) - FRAME_HEADER_BYTES
                 if self._unwanted[frame.stream_id] < 0:
@@ -259,7 +265,7 @@ class Http2(Http2Requests):
         return is_whole and says_no_error and self.stream_count > 0 and not self.h2.within_section
 
 
-def _came_to_nothing(frame: Frame, events: list[Event]) -> bool:
+def _is_futile(frame: Frame, events: list[Event]) -> bool:
     """Tell whether a frame of a request broke its stream, or came for one that is gone.
 
     Either makes h2 send a RST_STREAM (CVE-2025-8671: a client has the server do the resetting).

@@ -97,13 +97,10 @@ class Http2Requests(Http2Answers):
 
     def _asked(self, event: RequestReceived) -> Happening | None:
         stream_id = event.stream_id
-        self._excess = self._budget.fields(len(event.headers), self._now)
-        if self._excess is not None:
-            return None
         if self._draining or self.stream_count >= self._limits.max_streams_per_connection:
             # The client may safely ask again, here or elsewhere (RFC 9113, 8.7).
             self._reset(stream_id, ErrorCodes.REFUSED_STREAM)
-            self._excess = self._budget.futile(self._now)
+            self._came_to_nothing()
             return None
         self.stream_count += 1
         self._last_asked = stream_id
@@ -132,16 +129,14 @@ class Http2Requests(Http2Answers):
             return self._refuse(stream_id, _WRONG_LENGTH)
         if overrun is Overrun.BODY:
             reason = f"A body of {self._limits.max_body_bytes} bytes is allowed."
-            return RefusedStream(stream_id, Refused(413, reason))
+            return self._refuse(stream_id, Refused(413, reason))
         if overrun is Overrun.CONNECTION:
+            self._came_to_nothing()
             self.reset(stream_id, ErrorCodes.REFUSED_STREAM)
         return None
 
     def _trailers(self, event: TrailersReceived) -> Happening | None:
         stream_id = event.stream_id
-        self._excess = self._budget.fields(len(event.headers), self._now)
-        if self._excess is not None:
-            return None
         if event.stream_ended is not None and are_trailers(event.headers):
             return None
         if self._uploads.drop(stream_id):
@@ -157,7 +152,7 @@ class Http2Requests(Http2Answers):
 
     def _refuse(self, stream_id: int, refused: Refused) -> RefusedStream:
         """Have a request answered with an error, and its stream reset if it is malformed."""
-        self._excess = self._budget.futile(self._now)
+        self._came_to_nothing()
         if refused.status == 400:
             self._malformed.add(stream_id)
         return RefusedStream(stream_id, refused)
@@ -171,9 +166,14 @@ class Http2Requests(Http2Answers):
         """Reset a stream that the client has broken."""
         if not self.is_open(stream_id):
             return None
-        self._excess = self._budget.futile(self._now)
+        self._came_to_nothing()
         self._reset(stream_id, code)
         return self._left(stream_id)
+
+    def _came_to_nothing(self) -> None:
+        """Have a stream paid for that the client has broken, or that is refused."""
+        if self._excess is None:
+            self._excess = self._budget.futile(self._now)
 
     @property
     def uploads(self) -> int:
