@@ -320,6 +320,14 @@ def test_there_is_a_most_however_fast_they_are() -> None:
     assert settled(0) == ACCEPT_MOST
 
 
+@pytest.mark.parametrize(("elapsed", "then"), [(TURN_SECONDS / 3, 50), (TURN_SECONDS * 5, 15)])
+def test_one_turn_alone_tells_half_of_the_way(elapsed: float, then: int) -> None:
+    batch = Batch()
+    assert batch.begin(0) == 25
+    batch.are_there_more = True
+    assert batch.begin(elapsed) == then  # 75 and 5 would fit
+
+
 def test_time_without_newcomers_says_nothing() -> None:
     batch = Batch()
     before = batch.begin(0)

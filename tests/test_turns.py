@@ -122,6 +122,19 @@ async def test_what_there_is_no_time_for_waits_its_turn() -> None:
     assert ALONE in made[:2]
 
 
+async def test_who_comes_while_others_wait_does_not_go_before_them() -> None:
+    turns = Turns(1_000.0)  # there is time for all of it
+    turns._at_work = True  # but nobody is: whoever waits goes on waiting
+    made: list[Peer] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turns.step, CROWD, lambda: made.append(CROWD))
+        await wait_all_tasks_blocked()
+        nursery.start_soon(turns.now_or_in_turn, ALONE, lambda: made.append(ALONE))
+        await wait_all_tasks_blocked()
+        assert not made
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_step_may_end_the_wait_for_itself() -> None:
     turns = Turns(0.0)
     with trio.CancelScope() as scope:
