@@ -123,6 +123,10 @@ REQUESTS = {
         b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (1000 - len(GET) - 5) + b"\r\n\r\n",
         ask(headers=(("host", "a"), ("x", "x" * (1000 - len(GET) - 5)))),
     ),
+    "as many fields as may be": (
+        GET[:-2] + b"a:\r\n" * 199 + b"\r\n",
+        ask(headers=(("host", "a"), *[("a", "")] * 199)),
+    ),
     "HTTP/1.0 without a host": (
         b"GET / HTTP/1.0\r\n\r\n",
         ask(headers=(), authority="", protocol="HTTP/1.0"),
@@ -271,6 +275,7 @@ REFUSALS = {
         431,
         "larger than 1000 bytes",
     ),
+    "more fields than anybody has": (GET[:-2] + b"a:\r\n" * 200 + b"\r\n", 431, "200 fields"),
     "a request line without an end": (b"GET /" + b"x" * 1000, 431, "larger than 1000 bytes"),
 }
 

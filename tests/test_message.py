@@ -126,7 +126,17 @@ def test_a_text_response_says_so_and_ends_its_line() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [("x", "a\r\nset-cookie: b"), ("x", "a\0"), ("x", " a"), ("x", "a\t"), ("x:", "a"), ("", "a")],
+    [
+        ("x", "a\r\nset-cookie: b"),
+        ("x", "a\0"),
+        ("x", "a\f"),  # which h11 refuses and HTTP/2 does not
+        ("x", "\x7f"),
+        ("x", "\ud800"),  # which has no bytes
+        ("x", " a"),
+        ("x", "a\t"),
+        ("x:", "a"),
+        ("", "a"),
+    ],
 )
 def test_a_response_with_a_header_that_must_not_be_sent_is_refused(header: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match=r"header name|value"):

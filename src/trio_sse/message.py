@@ -17,7 +17,7 @@ __all__ = ["Headers", "Peer", "Protocol", "Request", "Response", "check_headers"
 
 # RFC 9110, 5.6.2 and 5.5.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NOT_IN_A_VALUE = re.compile(r"[\0\r\n]|\A[ \t]|[ \t]\Z")
+_NOT_IN_A_VALUE = re.compile(r"[\0-\x08\n-\x1f\x7f\ud800-\udfff]|\A[ \t]|[ \t]\Z")
 
 Protocol = Literal["HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"]
 
@@ -180,7 +180,7 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> None:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is no header name")
         if _NOT_IN_A_VALUE.search(value):
-            raise ValueError(f"{name}: a line break, a NUL or space around the value {value!r}")
+            raise ValueError(f"{name}: a control character in or space around the value {value!r}")
 
 
 # One request is asked for several parameters in a row, each by its name.

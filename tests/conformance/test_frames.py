@@ -109,6 +109,13 @@ CONNECTION_ERRORS = {
         BEGUN + raw(DATA, 0, BROKEN, b"x") + raw(CONTINUATION, END_HEADERS, BROKEN, b"\x82"),
         PROTOCOL,
     ),
+    "6.10: CONTINUATION on a stream that is gone and forgotten": (
+        request()
+        + raw(RST_STREAM, 0, BROKEN, bytes(4))
+        + raw(SETTINGS)
+        + raw(CONTINUATION, END_HEADERS, BROKEN, b"\x82"),
+        PROTOCOL,
+    ),
     "6.10: CONTINUATION on stream 0": (raw(CONTINUATION, END_HEADERS, 0, GET), PROTOCOL),
     "6.10: CONTINUATION of another stream": (
         raw(HEADERS, 0, BROKEN, GET) + raw(CONTINUATION, END_HEADERS, LATER),

@@ -17,7 +17,14 @@ from h2.exceptions import ProtocolError, StreamIDTooLowError
 from h2.settings import SettingCodes, Settings
 from h2.stream import H2Stream, StreamInputs
 from hpack.struct import Header
-from hyperframe.frame import Frame, HeadersFrame, PriorityFrame, RstStreamFrame, SettingsFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    Frame,
+    HeadersFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+)
 
 from ..limits import Limits
 from .field_coding import Field, FieldDecoder, FieldEncoder
@@ -162,6 +169,10 @@ class H2Server(H2Connection):
         event = PriorityUpdated()
         event.stream_id, event.depends_on = frame.stream_id, frame.depends_on
         return [], [event]
+
+    def _receive_naked_continuation(self, frame: ContinuationFrame) -> None:
+        # h2 would ask the stream, and ignore it if that has been reset and forgotten.
+        raise ProtocolError("CONTINUATION comes without a head that is to go on")
 
     def head_frames(self, stream_id: int, fields: tuple[Field, ...], *, end_stream: bool) -> bytes:
         """Return the frames of an answer's head: what `send_headers` would queue.

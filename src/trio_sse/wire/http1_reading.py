@@ -17,7 +17,7 @@ from ..limits import Limits
 from ..message import Peer, Request
 from . import Refused
 from .head import body_too_large, read_head
-from .http1_strict import ChunkCount, problem_in_head
+from .http1_strict import MOST_FIELDS, ChunkCount, fields_in, problem_in_head
 
 __all__ = ["Http1Reading"]
 
@@ -128,8 +128,11 @@ class Http1Reading:
                 return self._grammar_refused(error)
             if event is not h11.NEED_DATA:
                 return cast(_Event, event)
+            seen = len(self._raw)
             if not self._feed(buffer, last=last):
                 return None
+            if self.head is None and fields_in(self._raw, seen) > MOST_FIELDS:
+                return Refused(431, f"The request head has more than {MOST_FIELDS} fields.")
 
     def _feed(self, buffer: bytearray, *, last: bool) -> bool:
         """Give h11 more of what is buffered; False when there is nothing more to give."""

@@ -12,10 +12,15 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ChunkCount", "problem_in_head"]
+__all__ = ["MOST_FIELDS", "ChunkCount", "fields_in", "problem_in_head"]
 
 _CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})
+_HEAD_END = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+MOST_FIELDS = 200
+"""h11 takes 3 µs for a field, which may be of four bytes: a head of 32 KiB held all others up for
+25 ms. Apache and HAProxy allow 100, a browser sends 20."""
 
 FREE_FRAMING_BYTES = 8 * 1024
 """Chunk extensions and trailers that nobody reads. Go allows 16 KiB (CVE-2023-39326)."""
@@ -27,6 +32,15 @@ FREE_CHUNKS = 1_000
 BYTES_A_CHUNK = 256
 """Beyond the free ones, chunks carry so many bytes on average. A chunk of one byte costs as
 much time as one of a kilobyte, and 4 MB of them would be a minute's work."""
+
+
+def fields_in(head: bytearray, seen: int) -> int:
+    """Return how many fields a head has, before h11 reads it; 0 if it is not whole.
+
+    In the first `seen` bytes of it there is no end.
+    """
+    end = _HEAD_END.search(head, max(0, seen - 2))
+    return 0 if end is None else head.count(b"\n", 0, end.end()) - 2
 
 
 def problem_in_head(head: bytes) -> str | None:
