@@ -8,6 +8,7 @@ import gc
 import itertools
 import re
 import socket
+import ssl
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ from support.visitor import become, running, secure, site, tls_pair, visit
 from test_listening import NEEDS_IPV6
 from trio_sse import listening
 from trio_sse import server as server_module
+from trio_sse.connection import negotiation
 from trio_sse.connection.endpoint import Endpoint
 from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
@@ -30,6 +32,7 @@ from trio_sse.message import Peer, Request, Response
 from trio_sse.readiness import AT_A_TIME, IS_THERE
 from trio_sse.routes import Follow, Routes
 from trio_sse.server import Server, serve
+from trio_sse.tls_transport import TlsTransport
 from trio_sse.wire.h2_server import H2Server
 
 # -- getting in -------------------------------------------------------------------------
@@ -334,6 +337,36 @@ async def test_clear_text_on_a_tls_port_is_told_so() -> None:
         # A reset might have cost a client further away the answer.
         assert isinstance(visitor.stream, trio.SocketStream)
         assert visitor.stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+async def test_a_handshake_takes_nothing_before_all_of_its_hello_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = []
+
+    def begin(*arguments: Any) -> TlsTransport:
+        begun.append(TlsTransport(*arguments))
+        return begun[-1]
+
+    monkeypatch.setattr(negotiation, "TlsTransport", begin)
+    ours, theirs = tls_pair()
+    said = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        theirs.wrap_bio(ssl.MemoryBIO(), said, server_hostname="127.0.0.1").do_handshake()
+    hello = said.read()
+    async with running(None, Bind(port=0, tls=ours)) as server:
+        for size in (0, 1, 4, 5, len(hello) - 1):
+            gone = await visit(server)
+            await gone.stream.send_all(hello[:size])
+            await gone.leave()
+            await become(lambda: server.statistics().connections == 0)
+        assert begun == []
+        slow = await visit(server)
+        for start in range(0, len(hello), 100):
+            await slow.stream.send_all(hello[start : start + 100])
+        assert await slow.stream.receive_some(1) == hello[:1]
+        assert len(begun) == 1
+        await slow.leave()
 
 
 async def test_a_handshake_that_fails_or_never_comes_is_no_error(caplog: Log) -> None:

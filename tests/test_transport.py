@@ -63,19 +63,6 @@ async def test_a_socket_gives_none_until_something_is_there_and_nothing_at_the_e
         transport.close()
 
 
-async def test_a_byte_that_is_peeked_at_stays() -> None:
-    with sockets() as (ours, theirs):
-        transport = SocketTransport(ours, PEER)
-        assert transport.peek() is None
-        theirs.send(b"hello")
-        await transport.wait_readable()
-        assert transport.peek() == b"h"
-        assert transport.receive() == b"hello"
-        theirs.close()
-        assert transport.peek() == b""
-        transport.close()
-
-
 async def test_a_full_socket_takes_nothing_until_the_peer_reads() -> None:
     with sockets() as (ours, theirs):
         transport = SocketTransport(ours, PEER)
@@ -100,9 +87,7 @@ def reset_connection() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-@pytest.mark.parametrize(
-    "use", [SocketTransport.receive, SocketTransport.peek, lambda each: each.send(b"x")]
-)
+@pytest.mark.parametrize("use", [SocketTransport.receive, lambda each: each.send(b"x")])
 async def test_a_reset_connection_is_broken(use: Callable[[SocketTransport], Any]) -> None:
     ours, _ = reset_connection()
     transport = SocketTransport(ours, PEER)

@@ -52,18 +52,22 @@ class TlsTransport:
         "peer",
     )
 
-    def __init__(self, plain: SocketTransport, context: ssl.SSLContext) -> None:
+    def __init__(
+        self, plain: SocketTransport, context: ssl.SSLContext, arrived: bytes = b""
+    ) -> None:
+        """`arrived` is what has been read of `plain` already."""
         self.peer = plain.peer
         self.file = plain.file
         self._plain = plain
         self._arrived, self._encrypted = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._arrived, self._encrypted, server_side=True)
+        self._arrived.write(arrived)
         self._shaken = False
         self._unsent = b""
         """What is encrypted and not with the kernel yet,"""
         self._taken = 0
         """and how many bytes of the application's end with it."""
-        self._empty = 0
+        self._empty = len(arrived)
 
     def handshake(self) -> bool:
         """Go on with the handshake as far as it goes; False if `wait_readable` must be next.
@@ -85,6 +89,11 @@ class TlsTransport:
             kind = Broken if left or not isinstance(error, ssl.SSLError) else Unsecured
             raise kind(f"TLS handshake failed: {_why(error)}") from None
         self._flush()
+        return self._shaken
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the handshake is done."""
         return self._shaken
 
     @property

@@ -135,15 +135,6 @@ class SocketTransport:
         except OSError as error:
             raise Broken(f"receiving failed: {error.strerror}") from None
 
-    def peek(self) -> bytes | None:
-        """Return the first byte without taking it, b"" at the end, None if nothing is there."""
-        try:
-            return self._socket.recv(1, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError as error:
-            raise Broken(f"receiving failed: {error.strerror}") from None
-
     # Not `async def`: what is returned is as good to await as a coroutine around it, which
     # would take another 200 bytes for each client that waits.
 

@@ -29,7 +29,10 @@ logger = logging.getLogger("trio_sse.connection")
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113, 3.4
 
-TLS_HANDSHAKE = b"\x16"  # RFC 8446, 5.1: the type of a ClientHello's record
+TLS_HANDSHAKE = b"\x16"
+TLS_HEADER_BYTES = 5
+TLS_RECORD_BYTES = 16 * 1024
+"""RFC 8446, 5.1: the type of a ClientHello's record, its header, and what may follow that."""
 
 PLAIN_TEXT_ON_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n"
@@ -75,24 +78,43 @@ async def negotiate(
 async def _secure(
     service: Service, socket: SocketTransport, context: ssl.SSLContext
 ) -> Connection | None:
-    first = socket.peek()
-    while first is None:
-        await socket.wait_readable()
-        first = socket.peek()
-    if first != TLS_HANDSHAKE:
-        if first:
-            service.offended(socket.peer, "clear_text", "this port speaks TLS")
-            # Read first: to close with unread input resets, which may cost the client the answer.
-            socket.receive()
-            socket.send(PLAIN_TEXT_ON_TLS)
-            socket.send_eof()
+    # Once OpenSSL is given the first byte, it takes 70 KiB. So a client gets that, and its turn,
+    # when it has said all of what it begins with.
+    hello = b""
+    while not _is_hello(hello):
+        arrived = socket.receive()
+        if arrived is None:
+            await socket.wait_readable()
+        elif arrived:
+            hello += arrived
+        else:
+            return None
+    if not hello.startswith(TLS_HANDSHAKE):
+        service.offended(socket.peer, "clear_text", "this port speaks TLS")
+        socket.send(PLAIN_TEXT_ON_TLS)
+        socket.send_eof()
         return None
-    transport = TlsTransport(socket, context)
-    while not await service.handshakes.step(socket.peer, transport.handshake):
+    transport = await service.handshakes.step(
+        socket.peer, lambda: _begin(TlsTransport(socket, context, hello))
+    )
+    while not transport.is_secure:
         await transport.wait_readable()
+        await service.handshakes.step(socket.peer, transport.handshake)
     if transport.protocol == "h2":
         return _http2(service, transport, "https")
     return _http1(service, transport, "https")
+
+
+def _is_hello(first: bytes) -> bool:
+    """Whether there is all of TLS's first record, or what is none (RFC 8446, 5.1)."""
+    length = int.from_bytes(first[3:5]) if len(first) >= TLS_HEADER_BYTES else TLS_RECORD_BYTES
+    is_possible = TLS_HANDSHAKE.startswith(first[:1]) and length <= TLS_RECORD_BYTES
+    return not is_possible or len(first) >= TLS_HEADER_BYTES + length
+
+
+def _begin(transport: TlsTransport) -> TlsTransport:
+    transport.handshake()
+    return transport
 
 
 async def choose(
