@@ -36,6 +36,7 @@ from http2_client import (
 )
 from support.memory_server import serving
 from test_every_checkpoint import LIMITS, Scene
+from trio_sse.connection.turns import Turns
 from trio_sse.hub import open_hub
 from trio_sse.transport import Broken, MemoryTransport
 
@@ -127,7 +128,8 @@ def doings(words: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[Step]]:
         st.tuples(st.just("hear"), st.integers(1, 20)),
         st.tuples(st.just("publish"), st.sampled_from([1, 100, 3000])),
         st.tuples(st.just("wait"), st.sampled_from([1, 5, 25])),
-        st.tuples(st.just("turn"), st.just(0)),
+        st.tuples(st.just("turns"), st.integers(1, 6)),
+        st.tuples(st.just("settle"), st.just(0)),
     )
     return st.lists(step, max_size=25)
 
@@ -146,15 +148,20 @@ async def do(client: MemoryTransport, scene: Scene, step: Step) -> None:
         scene.hub.publish("a", "x" * what)
     elif kind == "wait":
         await trio.sleep(what)
+    elif kind == "turns":
+        for _ in range(what):
+            await trio.lowlevel.checkpoint()
     else:
         await trio.testing.wait_all_tasks_blocked()
 
 
-async def live(begins: bytes, steps: list[Step], ending: str, capacity: int) -> None:
-    """Be a client for its whole life."""
+async def live(begins: bytes, steps: list[Step], ending: str, capacity: int, alone: bool) -> None:
+    """Be a client for its whole life; `alone` if nobody else is being heard."""
     async with open_hub() as hub:
         scene = Scene(hub)
         async with serving(scene.routes, LIMITS, hub=hub) as server:
+            if not alone:
+                server.service.hearing = Turns(0.0)
             client = server.connect(capacity=capacity)
             with contextlib.suppress(Broken):
                 client.send(begins)
@@ -162,6 +169,7 @@ async def live(begins: bytes, steps: list[Step], ending: str, capacity: int) -> 
                     await do(client, scene, step)
             if ending == "it leaves":
                 client.close()
+                hub.publish("a", "x")
                 await trio.sleep(1)
             elif ending == "it falls silent":
                 await trio.sleep(LONGEST_PATIENCE)
@@ -203,12 +211,12 @@ FUZZ = settings(
 
 
 @FUZZ
-@given(doings(HTTP2_WORDS), ENDINGS, st.sampled_from([200, 1500, 100_000]))
+@given(doings(HTTP2_WORDS), ENDINGS, st.sampled_from([200, 1500, 100_000]), st.booleans())
 def test_whatever_it_does_over_http2_it_is_let_go_of(
-    complaints: Complaints, steps: list[Step], ending: str, capacity: int
+    complaints: Complaints, steps: list[Step], ending: str, capacity: int, alone: bool
 ) -> None:
     begins = PREFACE + raw(SETTINGS)
-    trio.run(live, begins, steps, ending, capacity, clock=MockClock(autojump_threshold=0))
+    trio.run(live, begins, steps, ending, capacity, alone, clock=MockClock(autojump_threshold=0))
     assert complaints.texts == []
 
 
@@ -217,5 +225,5 @@ def test_whatever_it_does_over_http2_it_is_let_go_of(
 def test_whatever_it_does_over_http1_it_is_let_go_of(
     complaints: Complaints, steps: list[Step], ending: str, capacity: int
 ) -> None:
-    trio.run(live, b"", steps, ending, capacity, clock=MockClock(autojump_threshold=0))
+    trio.run(live, b"", steps, ending, capacity, True, clock=MockClock(autojump_threshold=0))
     assert complaints.texts == []
