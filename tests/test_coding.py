@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trio_sse.accept_encoding import accepts_deflate
 from trio_sse.coding import Checksum, Coding, Deflated
-from trio_sse.wire.http1 import chunk, identity
+from trio_sse.wire.http1_framing import chunk, identity
 
 ABOVE = 200
 

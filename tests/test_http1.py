@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from trio_sse.limits import Limits
 from trio_sse.message import Headers, Peer, Request, Response
 from trio_sse.wire import Refused
-from trio_sse.wire.http1 import Http1, chunk, identity
+from trio_sse.wire.http1 import Http1
+from trio_sse.wire.http1_framing import chunk, identity
 
 PEER = Peer("192.0.2.7", 4711)
 LIMITS = Limits(max_header_bytes=1000, max_body_bytes=100)

@@ -1,12 +1,11 @@
 """HTTP/1.0 and HTTP/1.1 over h11: bytes in, requests out; answers in, bytes out.
 
-Owns the turns of the conversation, the framing of answers, and the question whether the
-connection may be used again. `http1_reading` reads a request.
+Owns the turns of the conversation, and the question whether the connection may be used again.
+`http1_reading` reads a request, `http1_framing` says how an answer begins and ends.
 
 A stream may run for hours, and there are tens of thousands of them, so nothing of the reading
 is kept meanwhile: what the end of the answer will be is settled with its head. For the same
-reason payloads do not pass through here: `frame` is a plain function, and what it makes of a
-payload serves every connection that frames alike.
+reason payloads do not pass through here: `frame` is a plain function.
 
 Refuses: keep-alive for HTTP/1.0, and protocol upgrades (ignored, as RFC 9110, 7.8 allows).
 """
@@ -15,30 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from functools import lru_cache
-from http import HTTPStatus
 from typing import Literal
 
 import h11
 
 from ..limits import Limits
-from ..message import Peer, Protocol, Request, Response
+from ..message import Peer, Request, Response
 from . import Refused
+from .http1_framing import begin_stream, chunk, identity, response_head
 from .http1_reading import Http1Reading
 
-__all__ = ["Http1", "chunk", "identity"]
-
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
-
-
-def chunk(payload: bytes) -> bytes:
-    """Frame a non-empty payload as one chunk (RFC 9112, 7.1)."""
-    return b"%x\r\n%b\r\n" % (len(payload), payload)
-
-
-def identity(payload: bytes) -> bytes:
-    """Frame a payload for HTTP/1.0, where the end of the connection ends the body."""
-    return payload
+__all__ = ["Http1"]
 
 
 class _Phase(Enum):
@@ -182,7 +168,7 @@ class Http1:
         request = self._head
         asked_to_close = "close" in ",".join(request.headers.get_all("connection")).lower()
         last = self.must_close or asked_to_close or request.protocol == "HTTP/1.0"
-        head, self._tail = _begin_stream(
+        head, self._tail = begin_stream(
             request.method, request.protocol, status, tuple(headers), last=last
         )
         self._frame = chunk if self._tail else identity
@@ -229,39 +215,10 @@ class Http1:
         connection = h11.Connection(h11.SERVER) if reading is None else reading.h11
         if self.must_close:
             headers = (*headers, ("connection", "close"))
-        return connection, connection.send(_response(status, headers))
+        return connection, connection.send(response_head(status, headers))
 
     def _settle(self, phase: _Phase, *, last: bool) -> None:
         """Be rid of h11 and of the request, for as long as the answer takes."""
         self._closing = self._closing or last
         self._phase = phase
         self._reading = None
-
-
-def _response(status: int, headers: Iterable[tuple[str, str]]) -> h11.Response:
-    return h11.Response(
-        status_code=status,
-        reason=_REASONS.get(status, b""),
-        headers=[(name.encode(), value.encode()) for name, value in headers],
-    )
-
-
-@lru_cache(maxsize=256)
-def _begin_stream(
-    method: str,
-    protocol: Protocol,
-    status: int,
-    headers: tuple[tuple[str, str], ...],
-    *,
-    last: bool,
-) -> tuple[bytes, bytes]:
-    """Return the head of a stream and the bytes that will end it, as h11 makes them.
-
-    Remembered, since the streams of a server begin alike, and this takes half as long as
-    reading a request does. h11 needs a request to answer: it is given one of the same kind.
-    """
-    connection = h11.Connection(h11.SERVER)
-    closing = "connection: close\r\n" if last else ""
-    connection.receive_data(f"{method} / {protocol}\r\nhost: h\r\n{closing}\r\n".encode())
-    connection.next_event()
-    return connection.send(_response(status, headers)), connection.send(h11.EndOfMessage())
