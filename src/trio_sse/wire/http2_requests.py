@@ -172,8 +172,7 @@ class Http2Requests(Http2Answers):
 
     def _came_to_nothing(self) -> None:
         """Have a stream paid for that the client has broken, or that is refused."""
-        if self._excess is None:
-            self._excess = self._budget.futile(self._now)
+        self._excess = self._excess or self._budget.futile(self._now)
 
     @property
     def uploads(self) -> int:
