@@ -13,11 +13,9 @@ Owns no connection that is let in, and no socket for longer than a second.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import re
 import socket
 from collections import Counter, OrderedDict
-from functools import lru_cache
 
 import trio
 
@@ -158,16 +156,13 @@ class Admission:
         return LATER % (allowed, 1000 * (retry + delay))
 
 
-@lru_cache(maxsize=4096)
 def _network(host: str) -> str:
-    """Return the network that an address is counted with: a /24 of IPv4, a /64 of IPv6.
+    """Return what an address is counted with: the same /24 of IPv4, or the same /64 of IPv6.
 
-    A /64 is what one customer has at the least (RFC 6177), so its addresses say nothing.
+    A /64 is what one customer has at the least (RFC 6177), so its addresses say nothing. A Unix
+    socket has no address.
     """
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host  # a Unix socket has no address
-    if address.version == 6 and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 64), strict=False))
+    source = source_of(host)
+    # A whole number of bytes, so it need not be worked out, or remembered: what is remembered of
+    # a storm keeps the memory that it lies in.
+    return source if ":" in source else source.rpartition(".")[0] or source

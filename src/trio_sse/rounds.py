@@ -97,6 +97,10 @@ class Rounds:
                 deadline = time.perf_counter() + SLICE_SECONDS
 
     def _take_out(self, connection: Connection) -> None:
-        others = self._lists.get(self._round_of[connection])
+        number = self._round_of[connection]
+        others = self._lists.get(number)
         if others is not None:
             others.pop(connection, None)
+            if not others:
+                # One that is kept for a minute keeps the megabyte that it lies in.
+                del self._lists[number]
