@@ -29,7 +29,7 @@ def peers(*hosts: str) -> list[Peer]:
     [
         (["192.0.2.1", "192.0.2.200", "192.0.2.3", "192.0.3.1"], [True, True, False, True]),
         (
-            ["2001:db8::1", "2001:db8::2:1:1:1", "2001:db8::ffff", "2001:db8:0:1::1"],
+            ["2001:db8::1", "2001:db8::8000:1:1:1", "2001:db8::ffff", "2001:db8:0:1::1"],
             [True, True, False, True],
         ),
         (["::ffff:192.0.2.1", "192.0.2.2", "192.0.2.3"], [True, True, False]),
@@ -117,8 +117,9 @@ async def turned_away(limits: Limits, said: bytes, *, delay: float = 2.0) -> str
     return heard.decode()
 
 
-async def test_who_is_one_too_many_is_told_when_to_come_back() -> None:
+async def test_who_is_one_too_many_is_told_when_to_come_back(autojump_clock: MockClock) -> None:
     answer = await turned_away(Limits(), BROWSER)
+    assert trio.current_time() == 0  # It is over for the client, which need not wait for more.
     assert answer.startswith("HTTP/1.1 503 Service Unavailable\r\n")
     assert "\r\nRetry-After: 3\r\n" in answer
     assert answer.endswith("\r\n\r\nToo many connections here.\n")
@@ -164,7 +165,7 @@ async def test_who_says_nothing_is_not_waited_for(
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(retry_when_full=10.0)])
-async def test_who_is_gone_already_is_no_trouble(limits: Limits) -> None:
+async def test_who_is_gone_already_is_no_trouble(limits: Limits, autojump_clock: MockClock) -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     async with trio.open_nursery() as nursery:
@@ -174,19 +175,16 @@ async def test_who_is_gone_already_is_no_trouble(limits: Limits) -> None:
 
 async def test_in_a_storm_there_is_no_time_for_words(autojump_clock: MockClock) -> None:
     admission = Admission(Limits())
-    pairs = [socket.socketpair() for _ in range(3 * MOST_AT_A_TIME)]
-    async with trio.open_nursery() as nursery:
-        # All in one turn of the event loop.
-        for ours, _ in pairs:
-            admission.turn_away(ours, 1.0, nursery)
-        assert [ours.fileno() != -1 for ours, _ in pairs].count(True) == MOST_AT_A_TIME
-    assert all(ours.fileno() == -1 for ours, _ in pairs)
-    ours, theirs = socket.socketpair()
-    async with trio.open_nursery() as nursery:
-        admission.turn_away(ours, 1.0, nursery)
-        assert ours.fileno() != -1
-    for _, their in [*pairs, (ours, theirs)]:
-        their.close()
+    for _ in range(2):
+        pairs = [socket.socketpair() for _ in range(3 * MOST_AT_A_TIME)]
+        async with trio.open_nursery() as nursery:
+            # All in one turn of the event loop.
+            for ours, _ in pairs:
+                admission.turn_away(ours, 1.0, nursery)
+            assert [ours.fileno() != -1 for ours, _ in pairs].count(True) == MOST_AT_A_TIME
+        assert all(ours.fileno() == -1 for ours, _ in pairs)
+        for _, theirs in pairs:
+            theirs.close()
 
 
 async def test_in_a_long_storm_only_some_a_second_are_told(autojump_clock: MockClock) -> None:

@@ -622,9 +622,12 @@ def test_the_last_goaway_names_the_last_stream_that_was_served(client: Client) -
 
 
 def test_nothing_happens_after_the_end(client: Client) -> None:
+    client.ask(POST, end=False)
+    assert client.server.uploads == 1
     client.server.close(error_code=11)
-    assert goaways(client.server.output()) == [(0, 11)]
-    client.h2.send_headers(1, GET, end_stream=True)
+    assert client.server.uploads == client.server.stream_count == 0
+    assert goaways(client.server.output()) == [(1, 11)]
+    client.h2.send_headers(3, GET, end_stream=True)
     assert client.server.receive(client.h2.data_to_send()) == []
     client.server.close()
     client.server.shutdown()

@@ -10,19 +10,21 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from http2_client import goaways
+from http2_client import goaways, raw_frames
 from support.http2_client import Http2Client
 from support.logs import Log, complaints
 from support.memory_server import serving
 from support.sites import follow
 from trio_sse.connection import Stream
 from trio_sse.connection.http2 import Http2Connection
+from trio_sse.connection.pulse import Pulse
 from trio_sse.connection.turns import Turns
 from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
 from trio_sse.message import Peer, Response
 from trio_sse.routes import Routes
 from trio_sse.transport import Broken
+from trio_sse.wire.http2 import Http2
 
 T = TypeVar("T")
 
@@ -260,6 +262,21 @@ async def test_a_slow_client_is_not_taken_for_a_dead_one(autojump_clock: MockClo
             client.take()
         assert server.statistics().dropped == 0
         assert await client.data(stream_id, 1) == ["x" * 70_000]
+
+
+async def test_a_ping_is_due_once_all_before_it_has_left(autojump_clock: MockClock) -> None:
+    wire = Http2(Limits(), peer=Peer("192.0.2.1"), scheme="http")
+    wire.start()
+    wire.output()
+    pulse = Pulse(Limits(ping_interval=30, ping_timeout=15), wire)
+    assert not pulse.stopped(29, all_sent=True)
+    assert not pulse.stopped(30, all_sent=False)
+    assert wire.output() == b""
+    assert not pulse.stopped(30, all_sent=True)
+    assert [frame.kind for frame in raw_frames(wire.output())] == [6]
+    assert not pulse.stopped(44, all_sent=False)
+    assert not pulse.stopped(58, all_sent=True)
+    assert pulse.stopped(59, all_sent=True)
 
 
 async def test_the_time_that_the_socket_took_is_not_held_against_a_window(
