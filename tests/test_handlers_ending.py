@@ -294,3 +294,31 @@ async def test_what_a_task_of_others_follows_with_ends_with_the_handler(
             assert await reader.ending() == ("cut" if is_cut_off else "proper")
             # Where the client's socket was may be another's by the time of the next event.
             assert hub.statistics().subscribers == 0
+
+
+@BOTH
+async def test_a_task_of_others_that_waits_to_send_hears_of_the_end(
+    autojump_clock: MockClock, protocol: Protocol, caplog: Log
+) -> None:
+    told: list[str] = []
+
+    async def send(stream: Stream) -> None:
+        await stream.send("x" * 50_000)
+        with pytest.raises(StreamClosed):
+            await stream.send("not sent")
+        told.append("over")
+
+    async with trio.open_nursery() as others:
+
+        async def handle(stream: Stream) -> None:
+            others.start_soon(send, stream)
+            await trio.sleep_forever()
+
+        async with streaming(handle, protocol, capacity=2000) as (server, _):
+            await trio.testing.wait_all_tasks_blocked()
+            assert server.connection.outbox.size
+            server.connection.cut_off()
+            await trio.testing.wait_all_tasks_blocked()
+            assert server.statistics().connections == 0
+            assert told == ["over"]
+    assert not complaints(caplog)

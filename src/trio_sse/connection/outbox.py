@@ -104,11 +104,11 @@ class Outbox:
         """Wait until nothing waits. The peer's deadline is kept by the outbox.
 
         Does not return to a task that has been cancelled meanwhile, as the owner does with
-        those of the connection when it breaks. Raises Broken to who is shielded from that: a
-        handler that has last words.
+        those of the connection when it breaks. Raises Broken to who is not: a handler that has
+        last words and shields them, or a task of others.
         """
         await trio.lowlevel.checkpoint()
-        while self._unsent:
+        while self._unsent and not self._broken:
             if self._emptied is None:
                 self._emptied = trio.Event()
             await self._emptied.wait()
@@ -118,9 +118,10 @@ class Outbox:
             raise Broken("the connection is broken")
 
     def retire(self) -> None:
-        """Take nothing more and tell nobody that it breaks: the connection is over."""
+        """Take nothing more and tell the owner no more that it breaks: the connection is over."""
         self._broken = True
         self.clear = False
+        self._wake()
         self._owner = NOBODY
 
     async def _flush(self) -> None:
