@@ -323,6 +323,17 @@ def window_of(size: int) -> bytes:
     return raw(SETTINGS, 0, 0, b"\0\4" + size.to_bytes(4))
 
 
+def test_who_takes_a_request_back_pays_for_it_once() -> None:
+    peer = Peer(Limits(max_futile_streams_per_second=1))
+    taken_back = requests(HEADER_BLOCK, lambda stream_id: raw(RST_STREAM, 0, stream_id, CANCEL))
+    # What an allowance holds, and the same again: nobody had looked at the time.
+    for _ in range(2 * SECONDS_AT_ONCE):
+        _asked, left = peer.say(next(taken_back))
+        assert isinstance(left, Left)
+    *_, gone = peer.say(next(taken_back))
+    assert isinstance(gone, Gone)
+
+
 # -- honest clients -----------------------------------------------------------------------
 
 

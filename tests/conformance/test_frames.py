@@ -45,6 +45,7 @@ from .witness import (
 
 GET = block(LINE)
 BEGUN = request(line=POST, end=False)
+GONE = request() + raw(RST_STREAM, 0, BROKEN, bytes(4))
 
 CONNECTION_ERRORS = {
     "6.1: DATA on stream 0": (raw(DATA, 0, 0, b"x"), PROTOCOL),
@@ -73,6 +74,10 @@ CONNECTION_ERRORS = {
     ),
     "6.4: RST_STREAM on stream 0": (raw(RST_STREAM, 0, 0, bytes(4)), PROTOCOL),
     "6.4: RST_STREAM too short": (BEGUN + raw(RST_STREAM, 0, BROKEN, bytes(3)), FRAME_SIZE),
+    "6.4: RST_STREAM too short, of a stream that is gone": (
+        GONE + raw(RST_STREAM, 0, BROKEN, bytes(3)),
+        FRAME_SIZE,
+    ),
     "6.4: RST_STREAM too long": (BEGUN + raw(RST_STREAM, 0, BROKEN, bytes(5)), FRAME_SIZE),
     "6.5: SETTINGS on a stream": (raw(SETTINGS, 0, INNOCENT), PROTOCOL),
     "6.5: SETTINGS ACK with a payload": (raw(SETTINGS, ACK, 0, setting(1, 1)), FRAME_SIZE),
@@ -89,7 +94,8 @@ CONNECTION_ERRORS = {
     "6.8: GOAWAY too short": (raw(GOAWAY, 0, 0, bytes(7)), FRAME_SIZE),
     "6.9: WINDOW_UPDATE of 0 for the connection": (raw(WINDOW_UPDATE, 0, 0, bytes(4)), PROTOCOL),
     "6.9: WINDOW_UPDATE of 0 on an idle stream": (raw(WINDOW_UPDATE, 0, LATER, bytes(4)), PROTOCOL),
-    "6.9: WINDOW_UPDATE too short": (raw(WINDOW_UPDATE, 0, 0, bytes(3)), FRAME_SIZE),
+    "6.9: WINDOW_UPDATE too short": (raw(WINDOW_UPDATE, 0, 0, b"\0\0\1"), FRAME_SIZE),
+    "6.9: WINDOW_UPDATE too long": (raw(WINDOW_UPDATE, 0, 0, b"\0\0\0\0\1"), FRAME_SIZE),
     "6.9: WINDOW_UPDATE too long on a stream": (
         raw(WINDOW_UPDATE, 0, INNOCENT, bytes(5)),
         FRAME_SIZE,
@@ -110,15 +116,16 @@ CONNECTION_ERRORS = {
         PROTOCOL,
     ),
     "6.10: CONTINUATION on a stream that is gone and forgotten": (
-        request()
-        + raw(RST_STREAM, 0, BROKEN, bytes(4))
-        + raw(SETTINGS)
-        + raw(CONTINUATION, END_HEADERS, BROKEN, b"\x82"),
+        GONE + raw(SETTINGS) + raw(CONTINUATION, END_HEADERS, BROKEN, b"\x82"),
         PROTOCOL,
     ),
     "6.10: CONTINUATION on stream 0": (raw(CONTINUATION, END_HEADERS, 0, GET), PROTOCOL),
     "6.10: CONTINUATION of another stream": (
         raw(HEADERS, 0, BROKEN, GET) + raw(CONTINUATION, END_HEADERS, LATER),
+        PROTOCOL,
+    ),
+    "6.10: a field section with RST_STREAM of a stream that is gone in it": (
+        GONE + raw(HEADERS, 0, LATER, GET) + raw(RST_STREAM, 0, BROKEN, bytes(4)),
         PROTOCOL,
     ),
     "6.10: CONTINUATION without end": (
@@ -148,6 +155,7 @@ CONNECTION_ERRORS = {
         (PING, 0, bytes(8)),
         (GOAWAY, 0, bytes(8)),
         (WINDOW_UPDATE, 0, LARGEST),
+        (WINDOW_UPDATE, 0, b"\0\0\0\1"),
         (WINDOW_UPDATE, INNOCENT, bytes(4)),
     ]
 }
