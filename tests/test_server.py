@@ -29,7 +29,7 @@ from trio_sse.hub import open_hub
 from trio_sse.limits import Limits
 from trio_sse.listening import ACCEPT_MOST, Bind, BindError, Listener
 from trio_sse.message import Peer, Request, Response
-from trio_sse.readiness import AT_A_TIME, IS_THERE
+from trio_sse.readiness import AT_MOST, IS_THERE
 from trio_sse.routes import Follow, Routes
 from trio_sse.server import Server, serve
 from trio_sse.tls_transport import TlsTransport
@@ -150,9 +150,7 @@ async def test_others_have_their_turn_while_a_crowd_of_followers_is_lost() -> No
                 await trio.lowlevel.checkpoint()
                 open_streams.append(server.statistics().streams)
     # So many in each turn, and they and who looks have theirs in any order.
-    assert (
-        max(before - after for before, after in itertools.pairwise(open_streams)) <= 2 * AT_A_TIME
-    )
+    assert max(before - after for before, after in itertools.pairwise(open_streams)) <= 2 * AT_MOST
 
 
 async def test_who_waits_in_line_when_the_server_stops_is_let_go(

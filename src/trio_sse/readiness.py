@@ -11,6 +11,7 @@ Owns who waits and in which order; reads nothing. Only where there is epoll: on 
 from __future__ import annotations
 
 import select
+import time
 from collections import deque
 from typing import Protocol
 
@@ -21,12 +22,16 @@ from .message import Peer
 
 __all__ = ["Reader", "Readiness", "open_readiness"]
 
-AT_A_TIME = 64
-"""Readers that are woken in a turn: 10 ms for who asks for a stream, 3 for who has left one."""
+AT_MOST, AT_LEAST = 64, 16
+"""How many readers are woken in a turn, by how long the last turns took. 64 who ask for a stream
+take 10 ms, and 64 who have left one 3; but 16 who have left a hundred each over HTTP/2 take 15."""
 
-LEAVING = 16
-"""So many of them at least may be those who have left, if some have: they hold files and memory,
-but nobody waits for them, so all others go first."""
+TURN_SECONDS = 0.01
+"""How long a turn may take for more to be woken in the next."""
+
+LEAVING = 4
+"""One in so many at least is one of those who have left, if some have: they hold files and
+memory, but nobody waits for them, so all others go first."""
 
 EVENTS = 4096
 """What the kernel tells at a time: for so many it takes 1 ms, and 2 more to put them in line."""
@@ -86,21 +91,28 @@ class Readiness:
         if self._watched.pop(number, None) is not None:
             # Closing alone does not do that if another process has inherited the file.
             self._poll.unregister(number)
-        _wake(reader)
+        _woken(reader)
 
     async def run(self) -> None:
         """Wake readers until cancelled."""
+        most = AT_LEAST
         while True:
             if self._asking or self._leaving:
+                began = time.perf_counter()
                 await trio.lowlevel.checkpoint()
+                is_long = time.perf_counter() - began > TURN_SECONDS
+                most = max(most // 2, AT_LEAST) if is_long else min(2 * most, AT_MOST)
             else:
                 await trio.lowlevel.wait_readable(self._poll)
             self._line_up()
-            left = AT_A_TIME
-            while left > LEAVING and self._asking:
-                left -= _wake(self._asking.take())
-            while left and self._leaving:
-                left -= _wake(self._leaving.popleft())
+            self._wake(most)
+
+    def _wake(self, most: int) -> None:
+        left = most
+        while left > most // LEAVING and self._asking:
+            left -= _woken(self._asking.take())
+        while left and self._leaving:
+            left -= _woken(self._leaving.popleft())
 
     def _line_up(self) -> None:
         for number, events in self._poll.poll(0, EVENTS):
@@ -117,7 +129,7 @@ class Readiness:
         self._watched.clear()
 
 
-def _wake(reader: Reader) -> bool:
+def _woken(reader: Reader) -> bool:
     """Wake who waits; False if nobody does."""
     task, reader.waiting = reader.waiting, None
     if task is None:

@@ -42,7 +42,7 @@ OUT_OF_FILES_PAUSE = 0.1
 ACCEPT_SECONDS = 0.005
 """How long a turn of the event loop may accept, and close who is one too many: some hundreds."""
 
-HURRY = 4
+HURRY = 16
 """While the kernel's queue is long, so many times fewer are let in: in it there is no fairness, and
 who comes last to a storm's four thousand waits until it is empty."""
 
