@@ -43,7 +43,17 @@ def client_hello(version: int) -> bytes:
 async def site(certificate: Certificate, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Site]:
     """A server with TLS at its first address."""
     binds = Bind(port=0, tls=certificate.server()), Bind(port=0)
-    async with watched_site(caplog, *binds, limits=Limits(head_timeout=0.3)) as site:
+    async with watched_site(caplog, *binds) as site:
+        yield site
+
+
+@pytest.fixture
+async def hasty_site(
+    certificate: Certificate, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Site]:
+    """The same, for those who say too little: it soon gives them up."""
+    binds = Bind(port=0, tls=certificate.server()), Bind(port=0)
+    async with watched_site(caplog, *binds, limits=Limits(head_timeout=0.5)) as site:
         yield site
 
 
@@ -138,20 +148,20 @@ async def test_a_handshake_may_be_cut_anywhere(site: Site, where: str, how: str)
 
 
 @pytest.mark.parametrize("where", list(HANDSHAKES)[:4])
-async def test_a_handshake_that_does_not_go_on_is_given_up(site: Site, where: str) -> None:
-    async with raw_peer(site.port) as peer:
+async def test_a_handshake_that_does_not_go_on_is_given_up(hasty_site: Site, where: str) -> None:
+    async with raw_peer(hasty_site.port) as peer:
         await peer.send(HANDSHAKES[where])
         await peer.rest()
 
 
 async def test_who_connects_ahead_of_need_and_asks_nothing_is_closed_without_a_word(
-    certificate: Certificate, site: Site
+    certificate: Certificate, hasty_site: Site
 ) -> None:
     # As browsers do. To some an answer to nothing would be the one to their next request.
-    async with raw_peer(site.port, tls=certificate.client("http/1.1")) as peer:
+    async with raw_peer(hasty_site.port, tls=certificate.client("http/1.1")) as peer:
         assert await peer.rest() == b""
-    assert site.server.statistics().idle == 1
-    assert not site.server.statistics().offences
+    assert hasty_site.server.statistics().idle == 1
+    assert not hasty_site.server.statistics().offences
 
 
 @asynccontextmanager

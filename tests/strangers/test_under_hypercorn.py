@@ -346,7 +346,7 @@ async def two_followers(site: HypercornSite) -> AsyncIterator[tuple[RawPeer, Htt
 
 
 async def test_a_connection_is_used_again_after_a_stream_and_closed_when_it_idles() -> None:
-    async with hypercorn_site(keep_alive=0.1) as site, raw_peer(site.port) as peer:
+    async with hypercorn_site(keep_alive=0.5) as site, raw_peer(site.port) as peer:
         for _ in range(3):
             await get(peer, "/count/2")
             await peer.until(b"\r\n0\r\n\r\n")
