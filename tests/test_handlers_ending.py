@@ -322,3 +322,25 @@ async def test_a_task_of_others_that_waits_to_send_hears_of_the_end(
             assert server.statistics().connections == 0
             assert told == ["over"]
     assert not complaints(caplog)
+
+
+@BOTH
+async def test_what_is_over_is_so_for_a_task_of_others_however_it_ended(
+    autojump_clock: MockClock, protocol: Protocol
+) -> None:
+    streams: list[Stream] = []
+
+    async def handle(stream: Stream) -> None:
+        streams.append(stream)
+        await trio.sleep_forever()
+
+    async with open_hub() as hub, streaming(handle, protocol) as (server, _):
+        await trio.testing.wait_all_tasks_blocked()
+        server.connection.cut_off()
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(StreamClosed), trio.fail_after(5):
+            await streams[0].follow(hub, "a")
+        with pytest.raises(StreamClosed), trio.fail_after(5):
+            await streams[0].send("more")
+        with pytest.raises(StreamClosed):
+            await streams[0].open()

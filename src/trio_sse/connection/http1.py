@@ -199,6 +199,7 @@ class Http1Connection(Endpoint):
                 await run_handler(exchange, decision)
                 nursery.cancel_scope.cancel()
         finally:
+            exchange.ended = True  # also if it was cut off: a task of others may have the stream
             self._finish(exchange)
         await self.outbox.drained()
 

@@ -83,6 +83,7 @@ class Http2Streams(Endpoint):
         try:
             await run_handler(exchange, decision)
         finally:
+            exchange.ended = True  # also if it was cut off: a task of others may have the stream
             self.service.stream_closed()
             del self.exchanges[exchange.stream_id]
             self.stream_ended()
