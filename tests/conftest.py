@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+
 import hypothesis
 import pytest
 
 # No example fails for being slow: the machine may be busy.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+# Who is started in the background by a shell ignores Ctrl-C, and so do the commands that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
