@@ -310,6 +310,31 @@ class TestARefusal:
         assert http1.must_close
 
 
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_large_body_may_come_in_many_chunks_with_extensions() -> None:
+    body = b"400;name=value\r\n%b\r\n" % bytes(1024) * 1024
+    outcome = read([CHUNKED, body, b"0\r\nA: b\r\n\r\n"], Limits())
+    assert isinstance(outcome, Request)
+    assert outcome.body == bytes(1024 * 1024)
+
+
+def test_a_thousand_chunks_may_be_small_and_more_are_refused_before_the_end() -> None:
+    small = b"1\r\nx\r\n" * 1003  # A body of so many bytes may have three more.
+    outcome = read([CHUNKED, small, b"0\r\n\r\n"], Limits())
+    assert isinstance(outcome, Request)
+    refused = read([CHUNKED, small, b"1\r\n"], Limits())
+    assert isinstance(refused, Refused)
+    assert "small chunks" in refused.reason
+
+
+def test_extensions_are_refused_before_the_end_of_the_chunk() -> None:
+    refused = read([CHUNKED, b"1;" + b"x" * 8 * 1024], Limits())
+    assert isinstance(refused, Refused)
+    assert "extensions" in refused.reason
+
+
 class TestTheEndOfFile:
     def test_between_requests_is_no_request_and_no_mistake(self) -> None:
         http1 = connection(b"")

@@ -17,7 +17,7 @@ from ..limits import Limits
 from ..message import Peer, Request
 from . import Refused
 from .head import body_too_large, read_head
-from .http1_strict import MOST_FIELDS, ChunkCount, fields_in, problem_in_head
+from .http1_strict import MOST_FIELDS, ChunkedBody, fields_in, problem_in_head
 
 __all__ = ["Http1Reading"]
 
@@ -48,7 +48,7 @@ class Http1Reading:
         self._scheme = scheme
         self._raw = bytearray()
         """The head as it came, until it is whole."""
-        self._chunks: ChunkCount | None = None
+        self._chunks: ChunkedBody | None = None
         self._fed = 0
         self._body = bytearray()
         self._pending = b""
@@ -79,17 +79,8 @@ class Http1Reading:
                     self._body += event.data
                     if len(self._body) > self._limits.max_body_bytes:
                         return body_too_large(self._limits)
-                    if self._chunks is not None:
-                        self._chunks.data(len(event.data), starts=event.chunk_start)
-                        if problem := self._chunks.problem():
-                            return _malformed(problem)
                 case h11.EndOfMessage():
-                    unread = self.h11.trailing_data[0]
-                    if self._chunks is not None:
-                        problem = self._chunks.problem_in_end(len(unread))
-                        if problem is not None:
-                            return _malformed(problem)
-                    buffer[:0] = unread
+                    buffer[:0] = self.h11.trailing_data[0]
                     head = cast(Request, self.head)
                     return replace(head, body=bytes(self._body)) if self._body else head
                 case _:
@@ -107,7 +98,7 @@ class Http1Reading:
             return head
         self.head = head
         if "transfer-encoding" in head.headers:
-            self._chunks = ChunkCount()
+            self._chunks = ChunkedBody()
             self._chunks.arrived(unread)
         self._raw = bytearray()
         return None
@@ -126,6 +117,8 @@ class Http1Reading:
                 event = self.h11.next_event()
             except h11.RemoteProtocolError as error:
                 return self._grammar_refused(error)
+            if self._chunks is not None and self._chunks.problem is not None:
+                return _malformed(self._chunks.problem)
             if event is not h11.NEED_DATA:
                 return cast(_Event, event)
             seen = len(self._raw)

@@ -4,15 +4,16 @@ h11 is lenient where old clients once were wrong. But a proxy and a server that 
 where a line or a body ends can be made to see different requests in the same bytes: request
 smuggling. No client of today sends any of this, so it is refused.
 
-Owns: the bytes of a head, and how much of a chunked body is not body. The grammar is h11's.
+Owns: the bytes of a head, and of a chunked body what is not body. The rest of the grammar is h11's.
 Each check looks at the bytes in C, and takes a microsecond or two for a browser's request.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Literal
 
-__all__ = ["MOST_FIELDS", "ChunkCount", "fields_in", "problem_in_head"]
+__all__ = ["MOST_FIELDS", "ChunkedBody", "fields_in", "problem_in_head"]
 
 _CONTROLS = bytes({*range(32), 127} - {*b"\t\r\n"})
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -21,6 +22,10 @@ _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([^\r\n]*)", re.IGNORECASE)
 MOST_FIELDS = 200
 """h11 takes 3 µs for a field, which may be of four bytes: a head of 32 KiB held all others up for
 25 ms. Apache and HAProxy allow 100, a browser sends 20."""
+
+# No byte but what is in a field's value (RFC 9110, 5.5), and so no line end but CRLF.
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\0-\x08\n-\x1f\x7f]*)?\r\n")
+_TRAILER = re.compile(rb"[^\0- \x7f][^\0-\x08\n-\x1f\x7f]*\r\n")
 
 FREE_FRAMING_BYTES = 8 * 1024
 """Chunk extensions and trailers that nobody reads. Go allows 16 KiB (CVE-2023-39326)."""
@@ -60,37 +65,63 @@ def problem_in_head(head: bytes) -> str | None:
     return None
 
 
-class ChunkCount:
-    """Counts what comes with a chunked body and is not body."""
+class ChunkedBody:
+    """Walks along a chunked body beside h11, which hears the same (RFC 9112, 7.1)."""
 
-    __slots__ = ("_arrived", "_body", "_chunks", "_last")
+    __slots__ = ("_body", "_chunks", "_framing", "_line", "_next", "_skip", "problem")
 
     def __init__(self) -> None:
-        self._arrived = self._body = self._chunks = 0
-        self._last = b""
+        self._body = self._chunks = self._framing = self._skip = 0
+        self._line = b""
+        """The beginning of one whose end has not come."""
+        self._next: Literal["size", "end", "trailer", "nothing"] = "size"
+        self.problem: str | None = None
+        """What is wrong with what has come so far."""
 
     def arrived(self, piece: bytes) -> None:
-        """Note bytes of the body as they come, framing and all."""
-        self._arrived += len(piece)
-        self._last = self._last[-4:] + piece
+        """Look at bytes of the body as they come, framing and all; what follows it is ignored."""
+        at = 0
+        while at < len(piece) and self._next != "nothing":
+            if self._skip:
+                skipped = min(self._skip, len(piece) - at)
+                self._skip -= skipped
+                at += skipped
+                continue
+            stop = piece.find(b"\n", at) + 1 or len(piece)
+            self._framing += stop - at
+            self._line += piece[at:stop]
+            at = stop
+            if self._line.endswith(b"\n"):
+                line, self._line = self._line, b""
+                self._refuse(self._problem_in_line(line))
+            self._refuse(self._problem_in_all())
 
-    def data(self, length: int, *, starts: bool) -> None:
-        """Note a piece of the body itself; `starts` if it is a chunk's first."""
-        self._body += length
-        self._chunks += starts
+    def _refuse(self, problem: str | None) -> None:
+        if problem is not None:
+            self.problem = self.problem or problem
+            self._next = "nothing"
 
-    def problem(self) -> str | None:
-        """Say what is wrong with what has come so far."""
-        if self._chunks > FREE_CHUNKS + self._body // BYTES_A_CHUNK:
-            return "the body comes in too many small chunks"
-        free = FREE_FRAMING_BYTES + FREE_FRAMING_BYTES_A_CHUNK * self._chunks
-        if self._arrived - self._body > free:
-            return "chunk extensions and trailers are too long"
+    def _problem_in_line(self, line: bytes) -> str | None:
+        if self._next == "end":
+            self._next = "size"
+            return None if line == b"\r\n" else "malformed chunk footer"
+        if self._next == "size":
+            size = _CHUNK_SIZE.fullmatch(line)
+            if size is None:
+                return "illegal chunk header"
+            self._skip = int(size[1], 16)
+            self._body += self._skip
+            self._chunks += self._skip > 0
+            self._next = "end" if self._skip else "trailer"
+        elif line == b"\r\n":
+            self._next = "nothing"
+        elif not _TRAILER.fullmatch(line):
+            return "illegal trailer"
         return None
 
-    def problem_in_end(self, unread: int) -> str | None:
-        """Say what is wrong with the whole of it; `unread` bytes that came belong to it no more."""
-        self._arrived -= unread
-        if not self._last[: len(self._last) - unread].endswith(b"\r\n\r\n"):
-            return "a line does not end with CRLF"
-        return self.problem()
+    def _problem_in_all(self) -> str | None:
+        if self._chunks > FREE_CHUNKS + self._body // BYTES_A_CHUNK:
+            return "the body comes in too many small chunks"
+        if self._framing > FREE_FRAMING_BYTES + FREE_FRAMING_BYTES_A_CHUNK * self._chunks:
+            return "chunk extensions and trailers are too long"
+        return None
