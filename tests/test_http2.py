@@ -39,7 +39,7 @@ from trio_sse.wire.http2 import (
     WindowsChanged,
 )
 
-NO_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM, CANCEL = 0, 3, 7, 8
+NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM, CANCEL = 0, 1, 3, 7, 8
 CONTINUATION = 9
 
 
@@ -429,6 +429,16 @@ def test_a_connection_forgets_the_streams_that_have_ended(client: Client) -> Non
         client.events.clear()
         client.happenings.clear()
     assert len(client.server.h2.streams) < 100
+
+
+def test_a_connection_forgets_the_requests_that_were_malformed(client: Client) -> None:
+    for _ in range(100):
+        stream_id = client.ask([*GET, ("connection", "close")])
+        client.server.respond_head(stream_id, 400, [], end=True)
+        client.exchange()
+        assert client.reset_code(stream_id) == PROTOCOL_ERROR
+    assert not client.server._malformed
+    assert len(client.server._unwanted) < 100
 
 
 # -- answers ------------------------------------------------------------------------------

@@ -82,6 +82,13 @@ def requests(block: bytes, then: Callable[[int], bytes]) -> Iterator[bytes]:
         yield raw(HEADERS, END_HEADERS | END_STREAM, stream_id, block) + then(stream_id)
 
 
+def depending_on_themselves(block: bytes) -> Iterator[bytes]:
+    """Requests with a priority that says they come after themselves."""
+    for stream_id in count(1, 2):
+        flags = END_HEADERS | END_STREAM | WITH_PRIORITY
+        yield raw(HEADERS, flags, stream_id, stream_id.to_bytes(4) + b"\0" + block)
+
+
 def again(*frames: bytes, first: bytes = b"") -> Iterator[bytes]:
     """The same frames again and again."""
     yield first
@@ -151,6 +158,10 @@ FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
             lambda stream_id: raw(PRIORITY, 0, stream_id, stream_id.to_bytes(4) + b"\0"),
         ),
     ),
+    "requests that depend on themselves as they begin (CVE-2025-8671)": (
+        "futile_streams",
+        lambda: depending_on_themselves(HEADER_BLOCK),
+    ),
     "requests broken by another head after their end (CVE-2025-8671)": (
         "futile_streams",
         lambda: requests(
@@ -191,15 +202,7 @@ FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
     ),
     "the same, which also depend on themselves": (
         "header_fields",
-        lambda: (
-            raw(
-                HEADERS,
-                END_HEADERS | END_STREAM | WITH_PRIORITY,
-                stream_id,
-                stream_id.to_bytes(4) + b"\0" + HEADER_BLOCK + b"\x60\x01a" * 800,
-            )
-            for stream_id in count(1, 2)
-        ),
+        lambda: depending_on_themselves(HEADER_BLOCK + b"\x60\x01a" * 800),
     ),
     "heads of a thousand fields for a stream that is gone": (
         "header_fields",

@@ -20,6 +20,7 @@ from http2_client import (
     WINDOW_UPDATE,
     goaways,
     raw,
+    raw_frames,
     resets,
 )
 from trio_sse.limits import Limits
@@ -163,6 +164,17 @@ def test_a_connection_begins_with_the_preface_and_settings(
     assert reason in gone.reason
     assert goaways(server.output()) == [(0, PROTOCOL)]
     assert server.receive(PREFACE + raw(SETTINGS)) == []
+
+
+def test_the_server_begins_with_its_settings() -> None:
+    limits = Limits(max_streams_per_connection=7, max_header_bytes=1000)
+    server = Http2(limits, peer=PEER, scheme="http")
+    server.start()
+    (begins,) = raw_frames(server.output())
+    assert (begins.kind, begins.flags, begins.stream_id) == (SETTINGS, 0, 0)
+    assert {setting(3, 7), setting(5, 16_384), setting(6, 1000)} <= {
+        begins.payload[at : at + 6] for at in range(0, len(begins.payload), 6)
+    }
 
 
 IGNORED = {
