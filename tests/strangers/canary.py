@@ -46,14 +46,16 @@ class Canary:
 async def canary(site: Site) -> AsyncIterator[Canary]:
     """Follow in clear text for the length of the block, and sing at its end."""
     port = site.server.addresses[-1].port
-    async with raw_peer(port) as first, http2_stranger(port) as second:
+    async with raw_peer(port) as first:
+        # At once: a site may be hasty.
         await first.send(f"GET {PATH}?topic=canary HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        stream_id = await second.ask(f"{PATH}?topic=canary")
-        await site.followed(2)
-        bird = Canary(site, first, second, stream_id)
-        await bird.sings()
-        yield bird
-        await bird.sings()
+        async with http2_stranger(port) as second:
+            stream_id = await second.ask(f"{PATH}?topic=canary")
+            await site.followed(2)
+            bird = Canary(site, first, second, stream_id)
+            await bird.sings()
+            yield bird
+            await bird.sings()
 
 
 @asynccontextmanager

@@ -410,7 +410,7 @@ async def test_hypercorn_waits_for_an_http1_client_that_does_not_read_even_when_
 
 async def test_hypercorn_takes_all_there_is_for_a_stream_whose_window_is_shut() -> None:
     async with (
-        hypercorn_site(limits=Limits(write_timeout=0.05)) as site,
+        hypercorn_site() as site,
         http2_stranger(site.port) as stranger,
         raw_peer(site.port) as reader,
     ):
