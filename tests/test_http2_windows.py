@@ -142,6 +142,19 @@ def test_a_group_goes_on_when_the_stream_without_room_gets_some() -> None:
     assert group.frames(b"x") is None
 
 
+def test_a_stream_is_shut_once_its_window_is_used_up_by_whatever_way() -> None:
+    client = Client(initial_window=10)
+    stream_id = client.listen()
+    group = group_of(client, stream_id)
+    deliver(client, group.frames(b"123456789"))
+    assert not client.server.is_shut(stream_id)
+    deliver(client, group.frames(b"0"))
+    assert client.server.is_shut(stream_id)
+    client.h2.increment_flow_control_window(1, stream_id)
+    client.exchange()
+    assert not client.server.is_shut(stream_id)
+
+
 def test_a_new_stream_of_a_group_starts_with_its_own_window() -> None:
     client = Client(initial_window=100)
     first = client.listen()
