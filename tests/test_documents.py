@@ -55,7 +55,11 @@ def running(*command: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             os.killpg(process.pid, signal.SIGINT)
-            process.communicate(timeout=20)
+            try:
+                process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # `with` would wait for it for ever
+                raise
 
 
 def line_with(process: subprocess.Popen[str], text: str) -> str:
