@@ -21,6 +21,7 @@ __all__ = [
     "read_if_there",
     "slab_bytes",
     "socket_bytes",
+    "threads",
     "usage",
 ]
 
@@ -63,11 +64,18 @@ def members(group: int) -> Iterator[tuple[Path, list[str]]]:
 
     The fields are those after the name: the first is the state (proc_pid_stat, field 3).
     """
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        content = read_if_there(stat)
+    for folder in _folders(Path("/proc")):
+        content = read_if_there(folder / "stat")
         fields = content.rpartition(")")[2].split()
         if fields and int(fields[2]) == group:
-            yield stat.parent, fields
+            yield folder, fields
+
+
+def threads(process: Path) -> Iterator[list[int]]:
+    """Yield the figures of `schedstat` of each thread of a process, by its folder in /proc."""
+    for folder in _folders(process / "task"):
+        if content := read_if_there(folder / "schedstat"):
+            yield [int(figure) for figure in content.split()]
 
 
 def living(group: int) -> frozenset[int]:
@@ -81,8 +89,7 @@ def usage(group: int) -> Usage:
     for folder, fields in members(group):
         pages += int(fields[21])
         # In ns, where `stat` counts hundredths of a second.
-        for task in folder.glob("task/*/schedstat"):
-            ran += int((read_if_there(task) or "0").split()[0])
+        ran += sum(figures[0] for figures in threads(folder))
     return Usage(ran / 1e9, pages * PAGE)
 
 
@@ -103,6 +110,17 @@ def read_if_there(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Return the folders of processes, or of threads.
+
+    At once: Ctrl-C in the middle of `glob` would leave a handle to the garbage collector.
+    """
+    try:
+        return [parent / name for name in os.listdir(parent) if name.isdigit()]
+    except OSError:
+        return []
 
 
 def _meminfo(name: str) -> int:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from .proc import members, read_if_there
+from .proc import members, threads
 
 __all__ = ["Child", "ChildFailed", "Process"]
 
@@ -121,10 +121,9 @@ class Process:
         """
         ran = waited = 0
         for folder, _ in members(self.pid):
-            for task in folder.glob("task/*/schedstat"):
-                figures = (read_if_there(task) or "0 0").split()
-                ran += int(figures[0])
-                waited += int(figures[1])
+            for figures in threads(folder):
+                ran += figures[0]
+                waited += figures[1]
         return ran / 1e9, waited / 1e9
 
     def check(self) -> None:
