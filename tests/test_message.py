@@ -141,3 +141,8 @@ def test_a_text_response_says_so_and_ends_its_line() -> None:
 def test_a_response_with_a_header_that_must_not_be_sent_is_refused(header: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match=r"header name|value"):
         Response(200, b"", (header,))
+
+
+@pytest.mark.parametrize("value", ["", "a\tb", "é", "\x85", "日本"])
+def test_a_response_may_have_any_other_text_in_a_header(value: str) -> None:
+    assert Response(200, b"", (("x", value),)).headers == (("x", value),)

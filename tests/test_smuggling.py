@@ -65,6 +65,14 @@ GOOD = {
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"3\r\nabc\r\n0\r\nExpires: never\r\n\r\n"
     ),
+    "as many trailers as may be": (
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\n" + b"a:\r\n" * 200 + b"\r\n"
+    ),
+    "a chunk size in capitals with zeros, and an extension in quotes": (
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b'00A;a="x;\ty\x80"\r\n0123456789\r\n0\r\n\r\n'
+    ),
     "a thousand small chunks": (
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         + b"1\r\nx\r\n" * 1_000

@@ -44,13 +44,13 @@ CRUMBS = PAGE + b"\x60\x01a" * 1_000
 EMPTY_FIELDS = b"\x40\x01a\0" + b"\x40\1b\0" * 120
 """All that the table holds of fields that are next to nothing."""
 
-EACH = range(1, 512, 2)
+STREAMS = range(1, 512, 2)
 """As many streams as there may be."""
 
-WAITING = window(0) + b"".join(request(stream_id, FOLLOW) for stream_id in EACH)
+WAITING = window(0) + b"".join(request(stream_id, FOLLOW) for stream_id in STREAMS)
 """Each of them with nothing that it may be sent."""
 
-SHUT = window(0) + b"".join(request(stream_id, ENDLESS) for stream_id in EACH)
+SHUT = window(0) + b"".join(request(stream_id, ENDLESS) for stream_id in STREAMS)
 """Each with more to say than its window ever has room for."""
 
 FLOODS = (
@@ -153,7 +153,7 @@ FLOODS = (
         "WINDOW_UPDATE of a byte, for each of 256 streams with more to say",
         "CVE-2019-9511",
         "window_updates",
-        lambda: chain([SHUT], (opened(stream_id, 1) for stream_id in cycle(EACH))),
+        lambda: chain([SHUT], (opened(stream_id, 1) for stream_id in cycle(STREAMS))),
         is_ours=True,
     ),
     # Not compared by what it says, which is little: the requests alone cost more than a page.

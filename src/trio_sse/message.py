@@ -180,7 +180,8 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> None:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is no header name")
         if _NOT_IN_A_VALUE.search(value):
-            raise ValueError(f"{name}: a control character in or space around the value {value!r}")
+            wrong = "a control character, half a surrogate, or space around it"
+            raise ValueError(f"{name}: the value {value!r} has {wrong}")
 
 
 # One request is asked for several parameters in a row, each by its name.

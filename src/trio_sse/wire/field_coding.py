@@ -56,8 +56,9 @@ class CompressionError(ProtocolError):
 class FieldDecoder(Decoder):
     """hpack's decoder in one loop."""
 
-    read = (0, 0)
-    """How many fields were read last, and how long they are in all: bytes without overhead."""
+    last_read = (0, 0)
+    """How many fields were in the last section, and how long they were in all: bytes, without
+    overhead."""
 
     def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
         """Return the fields of a section as bytes, whatever `raw` says.
@@ -113,7 +114,7 @@ class FieldDecoder(Decoder):
                 raise OversizedHeaderListError(f"the fields are larger than {most} bytes")
             fields.append(field)
         used = self.max_header_list_size - room
-        self.read = len(fields), used - OVERHEAD * len(fields)
+        self.last_read = len(fields), used - OVERHEAD * len(fields)
         return fields
 
 

@@ -113,12 +113,13 @@ class Http1Reading:
 
     def _next_event(self, buffer: bytearray, *, last: bool) -> _Event | Refused | None:
         while True:
+            if self._chunks is not None and self._chunks.problem is not None:
+                # Before h11 reads it: what it says of it would depend on how much has come.
+                return _malformed(self._chunks.problem)
             try:
                 event = self.h11.next_event()
             except h11.RemoteProtocolError as error:
                 return self._grammar_refused(error)
-            if self._chunks is not None and self._chunks.problem is not None:
-                return _malformed(self._chunks.problem)
             if event is not h11.NEED_DATA:
                 return cast(_Event, event)
             seen = len(self._raw)
@@ -150,9 +151,11 @@ class Http1Reading:
 
     def _grammar_refused(self, error: h11.RemoteProtocolError) -> Refused:
         match error.error_status_hint:
-            case 431:
+            case 431 if self.head is None:
                 most = self._limits.max_header_bytes
                 return Refused(431, f"The request head is larger than {most} bytes.")
+            case 431:
+                return _malformed("chunk extensions and trailers are too long")
             case 501:
                 return Refused(501, "No transfer coding but chunked is understood.")
             case _:

@@ -5,7 +5,8 @@ where a line or a body ends can be made to see different requests in the same by
 smuggling. No client of today sends any of this, so it is refused.
 
 Owns: the bytes of a head, and of a chunked body what is not body. The rest of the grammar is h11's.
-Each check looks at the bytes in C, and takes a microsecond or two for a browser's request.
+Each check of a head looks at the bytes in C, and takes a microsecond or two for a browser's
+request.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 MOST_FIELDS = 200
 """h11 takes 3 µs for a field, which may be of four bytes: a head of 32 KiB held all others up for
-25 ms. Apache and HAProxy allow 100, a browser sends 20."""
+25 ms. Apache and HAProxy allow 100, a browser sends 20. Of trailers there may be as many."""
 
 # No byte but what is in a field's value (RFC 9110, 5.5), and so no line end but CRLF.
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\0-\x08\n-\x1f\x7f]*)?\r\n")
@@ -68,10 +69,10 @@ def problem_in_head(head: bytes) -> str | None:
 class ChunkedBody:
     """Walks along a chunked body beside h11, which hears the same (RFC 9112, 7.1)."""
 
-    __slots__ = ("_body", "_chunks", "_framing", "_line", "_next", "_skip", "problem")
+    __slots__ = ("_body", "_chunks", "_framing", "_line", "_next", "_skip", "_trailers", "problem")
 
     def __init__(self) -> None:
-        self._body = self._chunks = self._framing = self._skip = 0
+        self._body = self._chunks = self._framing = self._skip = self._trailers = 0
         self._line = b""
         """The beginning of one whose end has not come."""
         self._next: Literal["size", "end", "trailer", "nothing"] = "size"
@@ -117,6 +118,8 @@ class ChunkedBody:
             self._next = "nothing"
         elif not _TRAILER.fullmatch(line):
             return "illegal trailer"
+        else:
+            self._trailers += 1
         return None
 
     def _problem_in_all(self) -> str | None:
@@ -124,4 +127,6 @@ class ChunkedBody:
             return "the body comes in too many small chunks"
         if self._framing > FREE_FRAMING_BYTES + FREE_FRAMING_BYTES_A_CHUNK * self._chunks:
             return "chunk extensions and trailers are too long"
+        if self._trailers > MOST_FIELDS:
+            return f"there are more than {MOST_FIELDS} trailers"
         return None

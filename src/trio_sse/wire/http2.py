@@ -150,7 +150,7 @@ class Http2(Http2Frames):
             return
         if frame.kind in (HEADERS, CONTINUATION) and frame.flags & END_HEADERS:
             # Also of a stream that is gone, of which there is no event: all are read.
-            self._excess = self._budget.fields(*self.h2.decoder.read, self._now)
+            self._excess = self._budget.fields(*self.h2.decoder.last_read, self._now)
             if self._excess is not None:
                 return
         if is_futile(frame, events):

@@ -4,8 +4,8 @@ h2 takes several times as long over a frame as it takes to see that it is in ord
 what is wrong with one stream must end that stream, not the connection and all the others' streams
 with it, which behind a proxy are other people's (RFC 9113, 5.4.2).
 
-Rule: what is said here of a frame holds only outside a field section, where no frame but
-CONTINUATION is in order.
+Rule: the short ways round h2 are taken only outside a field section. Within one no frame but
+CONTINUATION is in order, and h2 says so.
 """
 
 from __future__ import annotations
