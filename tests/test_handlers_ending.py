@@ -344,3 +344,55 @@ async def test_what_is_over_is_so_for_a_task_of_others_however_it_ended(
             await streams[0].send("more")
         with pytest.raises(StreamClosed):
             await streams[0].open()
+
+
+@BOTH
+@pytest.mark.parametrize("is_behind", [True, False])
+async def test_shielded_last_words_do_not_wait_for_a_client_when_the_server_is_cancelled(
+    autojump_clock: MockClock, protocol: Protocol, *, is_behind: bool
+) -> None:
+    told: list[str] = []
+
+    async def say_much(stream: Stream) -> None:
+        for _ in range(2):
+            await stream.send("goodbye" * 1000)
+
+    async def handle(stream: Stream) -> None:
+        if is_behind:
+            await stream.send("x" * 5000)
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.move_on_after(600, shield=True), pytest.raises(StreamClosed):
+                await say_much(stream)
+            told.append("over")
+
+    async with streaming(handle, protocol, capacity=1000):
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+    assert told == ["over"]
+    assert trio.current_time() == began
+
+
+async def test_a_task_of_others_that_waits_for_a_window_hears_of_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    told: list[str] = []
+
+    async def send(stream: Stream) -> None:
+        with pytest.raises(StreamClosed):
+            await stream.send("x" * 5000)
+        told.append("over")
+
+    async with trio.open_nursery() as others:
+
+        async def handle(stream: Stream) -> None:
+            others.start_soon(send, stream)
+            await trio.sleep_forever()
+
+        async with streaming(handle, "HTTP/2", window=1000) as (server, _):
+            await trio.testing.wait_all_tasks_blocked()
+            server.connection.cut_off()
+            await trio.testing.wait_all_tasks_blocked()
+            assert told == ["over"]
+            assert server.statistics().dropped == 0

@@ -7,14 +7,15 @@ It is the fair queueing of packets (Nagle, RFC 970), for connections.
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from collections import OrderedDict, deque
-from functools import lru_cache
 from typing import Generic, TypeVar
 
 __all__ = ["FairQueue", "source_of"]
 
 T = TypeVar("T")
+
+_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291, 2.5.5.2
 
 
 class FairQueue(Generic[T]):
@@ -53,9 +54,8 @@ def source_of(host: str) -> str:
     return _prefix(host) if ":" in host else host
 
 
-@lru_cache(maxsize=4096)
 def _prefix(host: str) -> str:
-    address = ipaddress.IPv6Address(host.partition("%")[0])
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
+    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntoa(packed[12:])
+    return socket.inet_ntop(socket.AF_INET6, packed[:8] + bytes(8)) + "/64"

@@ -10,6 +10,7 @@ Owns who waits and in which order; reads nothing. Only where there is epoll: on 
 
 from __future__ import annotations
 
+import contextlib
 import select
 import time
 from collections import deque
@@ -36,9 +37,9 @@ memory, but nobody waits for them, so all others go first."""
 EVENTS = 4096
 """What the kernel tells at a time: for so many it takes 1 ms, and 2 more to put them in line."""
 
-IS_THERE = hasattr(select, "epoll")
-WATCHED = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT if IS_THERE else 0
-LEFT = select.EPOLLHUP | select.EPOLLRDHUP | select.EPOLLERR if IS_THERE else 0
+HAS_EPOLL = hasattr(select, "epoll")
+WATCHED = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT if HAS_EPOLL else 0
+LEFT = select.EPOLLHUP | select.EPOLLRDHUP | select.EPOLLERR if HAS_EPOLL else 0
 
 
 class Reader(Protocol):
@@ -73,24 +74,32 @@ class Readiness:
         if reader.waiting is not None:
             raise trio.BusyResourceError("another task waits for this socket")
         number = reader.file
-        if number in self._watched:
+        if self._watched.get(number) is reader:
             self._poll.modify(number, WATCHED)
         elif number >= 0:
             self._poll.register(number, WATCHED)
             self._watched[number] = reader
         else:
             raise trio.ClosedResourceError("this socket is closed")
-        reader.waiting = trio.lowlevel.current_task()
-        # Who gives up may be woken for nothing when it waits again: it may be in line still.
-        await trio.lowlevel.wait_task_rescheduled(reader.give_up)
+        task = trio.lowlevel.current_task()
+        try:
+            reader.waiting = task
+            # Who gives up may be woken for nothing when it waits again: it may be in line still.
+            await trio.lowlevel.wait_task_rescheduled(reader.give_up)
+        finally:
+            # Whatever has kept it from waiting: who does not wait must not be woken.
+            if reader.waiting is task:
+                reader.waiting = None
         if reader.file < 0:
             raise trio.ClosedResourceError("another task closed this socket")
 
     def forget(self, reader: Reader, number: int) -> None:
         """Wake who waits for a socket with the file `number`, which is about to be closed."""
         if self._watched.pop(number, None) is not None:
-            # Closing alone does not do that if another process has inherited the file.
-            self._poll.unregister(number)
+            # Closing alone does not do that if another process has inherited the file. It fails if
+            # a defect elsewhere has closed the file of that number, which was not its own.
+            with contextlib.suppress(OSError):
+                self._poll.unregister(number)
         _woken(reader)
 
     async def run(self) -> None:
@@ -108,15 +117,17 @@ class Readiness:
             self._wake(most)
 
     def _wake(self, most: int) -> None:
-        left = most
-        while left > most // LEAVING and self._asking:
-            left -= _woken(self._asking.take())
-        while left and self._leaving:
-            left -= _woken(self._leaving.popleft())
+        room, kept = most, min(most // LEAVING, len(self._leaving))
+        while room > kept and self._asking:
+            room -= _woken(self._asking.take())
+        while room and self._leaving:
+            room -= _woken(self._leaving.popleft())
 
     def _line_up(self) -> None:
         for number, events in self._poll.poll(0, EVENTS):
-            reader = self._watched[number]
+            reader = self._watched.get(number)
+            if reader is None:
+                continue  # as above
             if events & LEFT:
                 self._leaving.append(reader)
             else:
@@ -139,5 +150,7 @@ def _woken(reader: Reader) -> bool:
 
 
 def open_readiness() -> Readiness | None:
-    """Return one, or None where there is no epoll: then it is as Trio does it."""
-    return Readiness() if IS_THERE else None
+    """Return one; None where there is no epoll, or no file for it: then it is as Trio does it."""
+    with contextlib.suppress(OSError):
+        return Readiness() if HAS_EPOLL else None
+    return None

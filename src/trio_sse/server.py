@@ -131,13 +131,13 @@ class Server:
                     await trio.lowlevel.wait_readable(listener.sock)
                 most = batch.begin(time.perf_counter())
                 queue = self._line_up(listener, line, nursery)
-                let_in = min(most if queue == "empty" else -(-most // HURRY), len(line))
+                let_in = min(-(-most // HURRY) if queue == "long" else most, len(line))
                 for _ in range(let_in):
                     sock, peer = line.take()
                     plain = SocketTransport(sock, peer, self._readiness)
                     nursery.start_soon(self._connect, plain, listener.tls)
                 batch.are_there_more = let_in == most
-                if queue == "short" and not line:
+                if queue == "out of reach" and not line:
                     await trio.sleep(OUT_OF_FILES_PAUSE)
         finally:
             listener.close()
@@ -151,7 +151,7 @@ class Server:
         listener: Listener,
         line: FairQueue[tuple[socket.socket, Peer]],
         nursery: trio.Nursery,
-    ) -> Literal["empty", "long", "short"]:
+    ) -> Literal["empty", "long", "out of reach"]:
         """Accept who waits, and turn away who is one too many.
 
         Return how the kernel's queue is now: empty, still long, or out of reach: no file is left.
@@ -165,7 +165,7 @@ class Server:
                 return "empty"
             except OSError as error:
                 # Else the client was gone before it was accepted (accept(2), "Error handling").
-                return "short" if self._shortage.met(error, now) else "empty"
+                return "out of reach" if self._shortage.met(error, now) else "empty"
             self._service.counters.connections += 1
             if self._admission.admit(peer, now):
                 line.put(source_of(peer.host), (sock, peer))

@@ -67,7 +67,7 @@ class TlsTransport:
         """What is encrypted and not with the kernel yet,"""
         self._taken = 0
         """and how many bytes of the application's end with it."""
-        self._empty = len(arrived)
+        self._empty = 0
 
     def handshake(self) -> bool:
         """Go on with the handshake as far as it goes; False if `wait_readable` must be next.

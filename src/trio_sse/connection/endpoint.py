@@ -74,7 +74,9 @@ class Endpoint(ABC):
                 # As those that had begun before are. Its own task may hear of it some turns later,
                 # in which an errand would meet what is broken.
                 self._errands.cancel()
-        self._errands.start_soon(task, *arguments)
+        if not self._errands.start_soon(task, *arguments):
+            # Nor does anybody write any more: who is shielded must not wait for it.
+            self.outbox.retire()
 
     def tidy(self) -> bool:
         """Let go of what no task of the connection has needed since the last time.

@@ -48,13 +48,14 @@ class Errands:
         self._over = trio.Event()
         home.start_soon(self._host)
 
-    def start_soon(self, task: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
-        """Start an errand, unless it is all over."""
+    def start_soon(self, task: Callable[..., Awaitable[Any]], *arguments: Any) -> bool:
+        """Start an errand; False if it is all over."""
         self._was_needed = True
         if self._nursery is None:
             self._waiting.append((task, arguments))
         elif not self._is_closing:
             self._nursery.start_soon(task, *arguments)
+        return not self._is_closing
 
     def tidy(self) -> None:
         """Retire if there was no errand since this was called before."""

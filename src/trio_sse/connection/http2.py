@@ -154,6 +154,7 @@ class Http2Connection(Http2Streams):
             self._stop_followers()
             self.stop_handlers()
             self.wire.close()
+            self.windows.end()
             if not self.left:
                 self.flush()
                 # Who is sent away and does not read has no more patience coming.
@@ -164,6 +165,7 @@ class Http2Connection(Http2Streams):
             try:
                 self._stop_followers()
                 self.wire.close()
+                self.windows.end()
             finally:
                 # Those that a defect has kept from ending in order.
                 for _ in range(self._counted):

@@ -125,11 +125,16 @@ class Outbox:
         self._owner = NOBODY
 
     async def _flush(self) -> None:
-        while self._unsent:
-            try:
-                await self._send_some()
-            except Broken as error:
-                self.fail(error)
+        try:
+            while self._unsent:
+                try:
+                    await self._send_some()
+                except Broken as error:
+                    self.fail(error)
+        except trio.Cancelled:
+            # Nobody writes what is left: who is shielded must not wait for it.
+            self.retire()
+            raise
         self._wake()
 
     async def _send_some(self) -> None:
@@ -141,7 +146,7 @@ class Outbox:
         self.size -= taken
         if taken == len(self._unsent[0]):
             del self._unsent[0]
-            self.clear = not self._unsent
+            self.clear = not self._unsent and not self._broken
         else:
             self._unsent[0] = self._unsent[0][taken:]
 

@@ -74,6 +74,11 @@ class Windows:
         if waiter is not None:
             waiter.woken.set()
 
+    def end(self) -> None:
+        """Have all look again: no stream is open any more."""
+        for who in (*self._waiting, *self._shut):
+            self.wake(who)
+
     def changed(self) -> None:
         """Have all look anew at their own windows, and wake whom there is room for."""
         self._waiting |= self._shut
