@@ -347,9 +347,9 @@ async def test_what_is_over_is_so_for_a_task_of_others_however_it_ended(
 
 
 @BOTH
-@pytest.mark.parametrize("is_behind", [True, False])
+@pytest.mark.parametrize("client", ["is behind", "was behind", "was never behind"])
 async def test_shielded_last_words_do_not_wait_for_a_client_when_the_server_is_cancelled(
-    autojump_clock: MockClock, protocol: Protocol, *, is_behind: bool
+    autojump_clock: MockClock, protocol: Protocol, client: str
 ) -> None:
     told: list[str] = []
 
@@ -358,7 +358,7 @@ async def test_shielded_last_words_do_not_wait_for_a_client_when_the_server_is_c
             await stream.send("goodbye" * 1000)
 
     async def handle(stream: Stream) -> None:
-        if is_behind:
+        if client != "was never behind":
             await stream.send("x" * 5000)
         try:
             await trio.sleep_forever()
@@ -367,8 +367,11 @@ async def test_shielded_last_words_do_not_wait_for_a_client_when_the_server_is_c
                 await say_much(stream)
             told.append("over")
 
-    async with streaming(handle, protocol, capacity=1000):
+    async with streaming(handle, protocol, capacity=1000) as (_, reader):
         await trio.testing.wait_all_tasks_blocked()
+        if client == "was behind":
+            await reader.events(1)
+            await trio.testing.wait_all_tasks_blocked()
         began = trio.current_time()
     assert told == ["over"]
     assert trio.current_time() == began
@@ -394,5 +397,27 @@ async def test_a_task_of_others_that_waits_for_a_window_hears_of_the_end(
             await trio.testing.wait_all_tasks_blocked()
             server.connection.cut_off()
             await trio.testing.wait_all_tasks_blocked()
+            assert told == ["over"]
+            assert server.statistics().dropped == 0
+
+
+async def test_a_task_of_others_that_waits_for_a_window_hears_that_the_stream_is_over(
+    autojump_clock: MockClock,
+) -> None:
+    told: list[str] = []
+
+    async def send(stream: Stream) -> None:
+        with pytest.raises(StreamClosed):
+            await stream.send("x" * 5000)
+        told.append("over")
+
+    async with trio.open_nursery() as others:
+
+        async def handle(stream: Stream) -> None:
+            others.start_soon(send, stream)
+            await trio.sleep(1)
+
+        async with streaming(handle, "HTTP/2", window=1000) as (server, _):
+            await trio.sleep(1.5)
             assert told == ["over"]
             assert server.statistics().dropped == 0

@@ -53,8 +53,8 @@ HEADER_BLOCK = header_block(GET)
 POST_BLOCK = header_block([*POST, ("content-length", "3")])
 LARGE_BLOCK = HEADER_BLOCK + b"\0\1a\xff\x80\x6f" + bytes(127 + (0x6F << 7))
 """14,335 bytes of Huffman's code, which stand for 22,936 zeros."""
-POST_PLAIN = b"\x83\x86\x84\x01\1a"
-"""A POST that leaves HPACK's table as it is."""
+GET_PLAIN, POST_PLAIN = b"\x82\x86\x84\x01\1a", b"\x83\x86\x84\x01\1a"
+"""Requests that leave HPACK's table as it is."""
 LARGE_FIELD = literal(b"a", b"v" * 3900)
 BROKEN_BLOCK = header_block([*GET, ("connection", "close")])
 
@@ -309,6 +309,18 @@ def test_the_same_in_small_measure_is_nobodys_business(what: str) -> None:
     for _, sent in zip(range(400), frames(), strict=False):
         peer.now += 0.5
         assert not [each for each in peer.say(sent) if isinstance(each, Gone)]
+
+
+def test_a_proxys_clients_with_cookies_of_15_kib_may_all_come_back_at_once() -> None:
+    peer = Peer(Limits(max_streams_per_connection=100_000))
+    first = raw(HEADERS, END_HEADERS | END_STREAM, 1, HEADER_BLOCK + LARGE_FIELD)
+    again = (
+        raw(HEADERS, END_HEADERS | END_STREAM, n, GET_PLAIN + b"\xbe" * 4)
+        for n in range(3, 6_000, 2)
+    )
+    for sent in chain([first], again):
+        (happened,) = peer.say(sent)
+        assert isinstance(happened, Asked)
 
 
 @pytest.mark.parametrize("sizes", [(8_000,), (4_000, 8_000), (500,) * 28])

@@ -145,3 +145,16 @@ async def test_a_cancellation_that_comes_with_the_news_is_not_lost(
             await each.read(16)
     assert went_on == 1
     assert [scope.cancelled_caught for scope in scopes].count(True) == 1
+
+
+async def test_nothing_is_written_straight_away_after_the_end_though_what_was_left_has_gone(
+    autojump_clock: MockClock,
+) -> None:
+    async with out() as each:
+        each.box.write(b"x" * 15)
+        await trio.testing.wait_all_tasks_blocked()
+        each.box.retire()
+        await each.read(15)
+        await trio.testing.wait_all_tasks_blocked()
+        assert each.box.size == 0
+        assert not each.box.clear

@@ -256,7 +256,9 @@ async def test_the_number_of_a_closed_socket_may_be_anothers() -> None:
                 assert second.receive() == b"y"
 
 
-async def test_a_file_that_is_closed_behind_our_back_harms_nobody_but_its_own() -> None:
+async def test_a_file_that_is_closed_behind_our_back_does_not_keep_its_number_from_another() -> (
+    None
+):
     async with at_work() as readiness:
         with connected(readiness) as (wronged, theirs):
             theirs.send(b"x")

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gc
 import itertools
+import os
 import re
 import socket
 import ssl
@@ -19,6 +20,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 
 from support.logs import Log, complaints
+from support.sites import follow
 from support.visitor import Visitor, become, running, secure, site, tls_pair, visit
 from test_listening import NEEDS_IPV6
 from trio_sse import listening
@@ -151,6 +153,24 @@ async def test_others_have_their_turn_while_a_crowd_of_followers_is_lost() -> No
                 open_streams.append(server.statistics().streams)
     # So many in each turn, and they and who looks have theirs in any order.
     assert max(before - after for before, after in itertools.pairwise(open_streams)) <= 2 * AT_MOST
+
+
+async def test_a_file_that_is_closed_behind_its_back_costs_the_server_no_other(
+    caplog: Log,
+) -> None:
+    async with open_hub() as hub, running(follow(hub)) as server:
+        wronged, other = await visit(server), await visit(server)
+        for each in (wronged, other):
+            await each.get()
+            await each.hear("200 OK")
+        (connection, _) = server._rounds
+        os.close(connection.transport.file)
+        hub.publish("a", "hello")
+        await other.hear("data: hello")
+        await become(lambda: server.statistics().connections == 1)
+        assert server.statistics().failed == 1
+        (complaint,) = complaints(caplog)
+        assert complaint.endswith("the connection failed")
 
 
 async def test_who_waits_in_line_when_the_server_stops_is_let_go(

@@ -109,6 +109,20 @@ CASES = (
         CHUNKED + b"1;%b\r\nx\r\n" % (b"a" * 300) * 40,
     ),
     refused(
+        "thousands of trailers",
+        "RFC 9112, 7.1.2",
+        400,
+        "malformed",
+        CHUNKED + b"0\r\n" + b"a:\r\n" * 2_000 + b"\r\n",
+    ),
+    refused(
+        "thousands of fields",
+        "RFC 6585, 5",
+        431,
+        "head_too_large",
+        GET + b"a:\r\n" * 7_000 + b"\r\n",
+    ),
+    refused(
         "a body in chunks of a byte",
         "RFC 9112, 7.1",
         400,

@@ -180,7 +180,7 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> None:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"{name!r} is no header name")
         if _NOT_IN_A_VALUE.search(value):
-            wrong = "a control character, half a surrogate, or space around it"
+            wrong = "a control character, half of a surrogate pair, or space around it"
             raise ValueError(f"{name}: the value {value!r} has {wrong}")
 
 

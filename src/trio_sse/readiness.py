@@ -95,7 +95,8 @@ class Readiness:
 
     def forget(self, reader: Reader, number: int) -> None:
         """Wake who waits for a socket with the file `number`, which is about to be closed."""
-        if self._watched.pop(number, None) is not None:
+        if self._watched.get(number) is reader:
+            del self._watched[number]
             # Closing alone does not do that if another process has inherited the file. It fails if
             # a defect elsewhere has closed the file of that number, which was not its own.
             with contextlib.suppress(OSError):
@@ -127,7 +128,7 @@ class Readiness:
         for number, events in self._poll.poll(0, EVENTS):
             reader = self._watched.get(number)
             if reader is None:
-                continue  # as above
+                continue  # It could not be unregistered, see `forget`.
             if events & LEFT:
                 self._leaving.append(reader)
             else:

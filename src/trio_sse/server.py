@@ -181,17 +181,19 @@ class Server:
         """Serve one connection. Nothing that goes wrong in it gets past here."""
         connection = None
         try:
-            connection = await negotiate(self._service, plain, tls)
-            if connection is not None and not self._service.draining:
-                self._rounds.add(connection)
-                await connection.run()
+            try:
+                connection = await negotiate(self._service, plain, tls)
+                if connection is not None and not self._service.draining:
+                    self._rounds.add(connection)
+                    await connection.run()
+            finally:
+                if connection is not None:
+                    connection.transport.close()
+                plain.close()
         except* Exception as errors:
             self._service.counters.failed += 1
             logger.error("%s: the connection failed", plain.peer, exc_info=errors)
         finally:
-            if connection is not None:
-                connection.transport.close()
-            plain.close()
             self._forget(connection, plain.peer)
 
     def _forget(self, connection: Connection | None, peer: Peer) -> None:

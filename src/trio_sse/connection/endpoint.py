@@ -75,7 +75,8 @@ class Endpoint(ABC):
                 # in which an errand would meet what is broken.
                 self._errands.cancel()
         if not self._errands.start_soon(task, *arguments):
-            # Nor does anybody write any more: who is shielded must not wait for it.
+            # All is over, and nobody writes any more: who is shielded must not wait for it.
+            self.cut_off()
             self.outbox.retire()
 
     def tidy(self) -> bool:

@@ -93,7 +93,7 @@ class Http2Exchange(Exchange):
             if self.service.draining and not self._rest:
                 self._connection.wire.send(self.stream_id, self.service.farewell())
             self._connection.wire.end(self.stream_id)
-            self._connection.flush()
+            self._over()
 
     @property
     def stopped(self) -> bool:
@@ -102,4 +102,9 @@ class Http2Exchange(Exchange):
     def abort(self) -> None:
         self.ended = True
         self._connection.wire.reset(self.stream_id, INTERNAL_ERROR)
+        self._over()
+
+    def _over(self) -> None:
         self._connection.flush()
+        # A task of others, or a handler that goes on, may wait for room.
+        self._connection.windows.wake(self.stream_id)

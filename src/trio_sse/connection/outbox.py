@@ -131,8 +131,8 @@ class Outbox:
                     await self._send_some()
                 except Broken as error:
                     self.fail(error)
-        except trio.Cancelled:
-            # Nobody writes what is left: who is shielded must not wait for it.
+        except BaseException:
+            # Cancelled, or a defect: nobody writes what is left, and who is shielded must not wait.
             self.retire()
             raise
         self._wake()
