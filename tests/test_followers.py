@@ -211,6 +211,7 @@ async def test_a_client_that_takes_nothing_for_too_long_is_dropped(
         await trio.sleep(2)
         assert server.statistics().connections == 0
         assert server.statistics().dropped == 1
+        assert server.statistics().drops == {"took_nothing": 1}
         assert await reader.ending() == "cut"
 
 

@@ -248,6 +248,7 @@ async def test_a_client_that_leaves_a_ping_unanswered_is_dropped(
         await trio.sleep(45 + 2 * server.service.tick - 44)
         assert server.statistics().connections == 0
         assert server.statistics().dropped == 1
+        assert server.statistics().drops == {"no_pong": 1}
 
 
 async def test_a_slow_client_is_not_taken_for_a_dead_one(autojump_clock: MockClock) -> None:

@@ -141,17 +141,17 @@ def _slowest(record: Record) -> list[str]:
 
 def _counted(record: Record) -> list[str]:
     server = record.server
-    offences = server.get("offences", {})
     lines = ["Since its start, the warm-up included.", "", *_head(("what", "how often"))]
     lines += [
         f"| {name.replace('_', ' ')} | {value:,} |"
         for name, value in server.items()
         if isinstance(value, int)
     ]
-    lines += [
-        f"| offence: {name} | {count:,} |"
-        for name, count in sorted(offences.items(), key=lambda each: -each[1])
-    ]
+    for named, what in (("drops", "drop"), ("offences", "offence")):
+        lines += [
+            f"| {what}: {name} | {count:,} |"
+            for name, count in sorted(server.get(named, {}).items(), key=lambda each: -each[1])
+        ]
     return [*lines, "", f"Errors in its log: {len(record.errors)}."]
 
 

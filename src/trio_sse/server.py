@@ -84,10 +84,11 @@ class Server:
             requests=counters.requests,
             refused=counters.refused,
             failed=counters.failed,
-            dropped=counters.dropped,
+            dropped=counters.drops.total(),
             overstayed=counters.overstayed,
             idle=counters.idle,
             held=counters.held,
+            drops=dict(counters.drops),
             offences=dict(counters.offences),
         )
 

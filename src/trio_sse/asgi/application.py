@@ -114,7 +114,7 @@ class Application:
             requests=counters.requests,
             refused=counters.refused,
             failed=counters.failed,
-            dropped=counters.dropped,
+            dropped=counters.drops.total(),
         )
 
     def _begin(self, yielded: object) -> None:

@@ -11,7 +11,6 @@ comes back all the same.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from math import inf
 from typing import Any
@@ -28,7 +27,6 @@ from .sender import Sender, Stalled, body
 
 __all__ = ["LAST_WORDS_SECONDS", "AsgiExchange"]
 
-logger = logging.getLogger("trio_sse.connection")
 
 LAST_WORDS_SECONDS = 1.0
 """How long a server that stops, or that could not say an event, is given for the end of it."""
@@ -225,8 +223,7 @@ class AsgiExchange(Exchange):
             if not await self._sender.say(message):
                 self._leave()
         except Stalled as error:
-            logger.debug("%s: %s", self.request.peer, error)
-            self.service.counters.dropped += 1
+            self.service.dropped(self.request.peer, "took_nothing", str(error))
             # What came of the message nobody knows, so nothing may follow it.
             self._sender.drop()
             self._handled = False

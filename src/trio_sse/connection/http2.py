@@ -91,8 +91,7 @@ class Http2Connection(Http2Streams):
         for refused in self.wire.overdue(now):
             self._take(refused)
         if self._pulse.stopped(now, all_sent=self.outbox.clear and not self._is_behind):
-            self.service.counters.dropped += 1
-            logger.debug("%s: did not answer a PING", self.transport.peer)
+            self.service.dropped(self.transport.peer, "no_pong", "did not answer a PING")
             self.cut_off()
         self._look_after_heads(now)
         if self._is_idle and now - self._idle_since >= limits.idle_timeout:

@@ -7,7 +7,6 @@ window, or for a follower that has to catch up.
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Iterable
 
@@ -27,8 +26,6 @@ from .service import Service
 from .windows import Windows
 
 __all__ = ["Http2Streams"]
-
-logger = logging.getLogger("trio_sse.connection")
 
 CANCEL = 8  # RFC 9113, 7: "the stream is no longer needed"
 
@@ -151,8 +148,8 @@ class Http2Streams(Endpoint):
             if self.wire.granted > granted and not self.wire.is_shut(stream_id):
                 deadline, granted = trio.current_time() + timeout, self.wire.granted
                 continue
-            self.service.counters.dropped += 1
-            logger.debug("%s: stream %d stays shut", self.transport.peer, stream_id)
+            reason = f"stream {stream_id} stays shut"
+            self.service.dropped(self.transport.peer, "window_shut", reason)
             self.wire.reset(stream_id, CANCEL)
             self.flush()
         raise StreamClosed("the stream is over")

@@ -67,8 +67,9 @@ class Counters:
     """Requests answered without asking the application: malformed, too large, too late."""
     failed: int = 0
     """Handlers and endpoints that raised."""
-    dropped: int = 0
-    """Connections and streams ended because the peer took or answered nothing in time."""
+    drops: Counter[str] = field(default_factory=Counter)
+    """Connections and streams ended because the peer took or answered nothing in time, by what it
+    did not do."""
     overstayed: int = 0
     """Handlers that were told to stop and went on."""
     idle: int = 0
@@ -162,9 +163,19 @@ class Service:
 
     def connection_broke(self, peer: Peer, error: Broken) -> None:
         """Note that a connection cannot be written to. Clients leave: that is no error."""
-        logger.debug("%s: %s", peer, error)
         if isinstance(error, Stalled):
-            self.counters.dropped += 1
+            self.dropped(peer, "took_nothing", str(error))
+        else:
+            logger.debug("%s: %s", peer, error)
+
+    def dropped(self, peer: Peer, drop: str, reason: str) -> None:
+        """Count a connection or stream that ends because its peer did nothing for too long.
+
+        It is logged at level DEBUG only, unlike an offence: clients leave without a word all the
+        time, and there may be thousands of them at once.
+        """
+        self.counters.drops[drop] += 1
+        logger.debug("%s: dropped for %s: %s", peer, drop, reason)
 
     def _overstayed(self) -> None:
         self.counters.overstayed += 1
