@@ -31,5 +31,8 @@ class Case:
     """It ends when the server's patience does."""
     is_ours: bool = False
     """Only our server has what it needs."""
+    keeps_memory: bool = False
+    """It takes what as many honest clients take, and all of that may stay with the process
+    (docs/security.md, Memory after a storm)."""
     pieces: Callable[[], Iterator[bytes]] | None = field(default=None, repr=False)
     """What it says, if that is all there is to it."""

@@ -85,5 +85,6 @@ CASES = (
         ("200", "503", "closed", "reset", "unanswered"),
         "turned_away",
         protocol="HTTP/1.1",
+        keeps_memory=True,
     ),
 )

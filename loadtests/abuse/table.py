@@ -13,10 +13,13 @@ from .. import machine
 from .case import Case
 from .measuring import Figures
 
-__all__ = ["Line", "write", "wrong"]
+__all__ = ["Line", "slow", "write", "wrong"]
 
 KINDS_SHOWN = 3
 MIB = 1 << 20
+MOST_MEMORY = 10 * MIB
+"""What an attack may take, and what it may leave, but for those that keep memory."""
+SLOW_SECONDS = 0.05
 ENDED = "the server's process ended"
 
 
@@ -68,11 +71,29 @@ def wrong(line: Line) -> list[str]:
     ]
     if line.figures.died:
         found.append(f"{name}: {ENDED}: {line.figures.died}")
+    if not line.case.keeps_memory:
+        taken = {"taken": line.figures.growth, "left": line.figures.left}
+        found += [
+            f"{name}: {memory(size)} MiB of memory were {what}"
+            for what, size in taken.items()
+            if size is not None and size >= MOST_MEMORY
+        ]
     for end in line.figures.ends:
         plain = re.sub(r"[0-9,]+ x ", "", end)
         if not any(fnmatch.fnmatch(plain, each) for each in line.case.ends):
             found.append(f"{name}: a connection ended with {end}")
     return found
+
+
+def slow(line: Line) -> list[str]:
+    """Say what took the canary 50 ms or more at p99: a figure, as it depends on the machine."""
+    name = f"{line.case.protocol}: {line.case.name}"
+    waits = {"streams opened": line.figures.opened_p99, "events came": line.figures.delays_p99}
+    return [
+        f"{name}: {what} within {1e3 * seconds:.0f} ms (p99)"
+        for what, seconds in waits.items()
+        if seconds >= SLOW_SECONDS
+    ]
 
 
 def write(folder: Path, lines: Sequence[Line], command: str, warnings: Sequence[str]) -> None:

@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from loadtests.abuse.attack import Attack
 from loadtests.abuse.case import Case
-from loadtests.abuse.measuring import measure
+from loadtests.abuse.cases import CASES
+from loadtests.abuse.measuring import Figures, measure
 from loadtests.abuse.subjects import Canary
-from loadtests.abuse.table import Line, write, wrong
+from loadtests.abuse.table import Line, slow, write, wrong
 from loadtests.bench.posting import Posting
 from loadtests.listening import free_port
 
@@ -31,6 +32,9 @@ while True:
     os.wait()
 """
 """A server whose worker dies of the first byte, and is followed by another."""
+
+
+MIB = 1 << 20
 
 
 class Unbothered(Canary):
@@ -86,3 +90,37 @@ def test_who_lives_has_both(server: Posting, tmp_path: Path) -> None:
     assert told["how it ended"] == "open (1)"
     assert told["CPU"].endswith(" %")
     assert "-" not in {told["memory + MiB"], told["left"]}
+
+
+def line(
+    name: str, growth: int | None = 0, left: int | None = 0, opened: float = 0.0, heard: float = 0.0
+) -> Line:
+    case = next(each for each in CASES if each.name == name)
+    figures = Figures({}, 1, 0, 1.0, opened, opened, heard, {}, None, growth, left, {})
+    return Line("trio-sse", case, figures)
+
+
+@pytest.mark.parametrize(
+    ("growth", "left", "faults"),
+    [
+        (10 * MIB - 1, 10 * MIB - 1, []),
+        (10 * MIB, 0, ["HTTP/2: PING: 10.0 MiB of memory were taken"]),
+        (0, 12 * MIB, ["HTTP/2: PING: 12.0 MiB of memory were left"]),
+        (None, None, []),
+    ],
+)
+def test_ten_megabytes_that_are_taken_or_left_are_a_fault(
+    growth: int | None, left: int | None, faults: list[str]
+) -> None:
+    assert wrong(line("PING", growth, left)) == faults
+
+
+def test_only_a_storm_of_ten_thousand_may_take_more_memory_and_leave_it() -> None:
+    assert wrong(line("ten thousand come back at once", 30 * MIB, 30 * MIB)) == []
+    assert [each.name for each in CASES if each.keeps_memory] == ["ten thousand come back at once"]
+
+
+def test_a_canary_that_waited_is_named_but_no_fault() -> None:
+    waited = line("PING", opened=0.0499, heard=0.05)
+    assert slow(waited) == ["HTTP/2: PING: events came within 50 ms (p99)"]
+    assert wrong(waited) == []
