@@ -94,7 +94,9 @@ async def test_a_response_after_the_stream_opened_is_an_error_in_the_log(
         assert await reader.data(1) == ["x"]
         assert await reader.ending() == "proper"
     (complaint,) = complaints(caplog)
-    assert complaint.startswith("/: the handler returned a 204 response, but its stream is open")
+    assert complaint.startswith(
+        "The handler of '/' returned a 204 response, but its stream is open"
+    )
 
 
 @BOTH

@@ -67,8 +67,8 @@ def _finish(exchange: Exchange, answer: Response | None) -> None:
         exchange.open()
     elif exchange.opened:
         logger.error(
-            "%s: the handler returned a %d response, but its stream is open already. Return it "
-            "before the first send or other wait, or register the handler with eager=False",
+            "The handler of %.200r returned a %d response, but its stream is open already. Return "
+            "it before the first send or other wait, or register the handler with eager=False",
             exchange.request.path,
             answer.status,
         )
@@ -79,7 +79,7 @@ def _finish(exchange: Exchange, answer: Response | None) -> None:
 def _fail(exchange: Exchange, errors: ExceptionGroup[Exception]) -> None:
     exchange.service.counters.failed += 1
     only = errors.exceptions[0] if len(errors.exceptions) == 1 else errors
-    logger.error("The handler of %r failed", exchange.request.path, exc_info=only)
+    logger.error("The handler of %.200r failed", exchange.request.path, exc_info=only)
     if exchange.opened:
         exchange.abort()
     else:

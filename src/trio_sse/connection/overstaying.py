@@ -65,7 +65,7 @@ class Handlers:
             except Exception:
                 # A defect that one connection brings out must not cost the others theirs.
                 stay.noted = True
-                logger.exception("The stream of %r failed", exchange.request.path)
+                logger.exception("The stream of %.200r failed", exchange.request.path)
 
     def _look_at(self, exchange: Exchange, stay: _Stay, now: float) -> None:
         if stay.told is None:
@@ -79,7 +79,7 @@ class Handlers:
 
     def _name(self, exchange: Exchange, stay: _Stay, seconds: float) -> None:
         logger.warning(
-            "The handler %s of %r was told to stop %.0f s ago and goes on; its stream is cut "
+            "The handler %s of %.200r was told to stop %.0f s ago and goes on; its stream is cut "
             "off. It must let trio.Cancelled pass, and shield only what ends by itself. It "
             "stands here:\n%s",
             stay.name,

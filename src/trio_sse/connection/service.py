@@ -132,7 +132,7 @@ class Service:
             return self.routes.decide(request)
         except Exception:
             self.counters.failed += 1
-            logger.exception("The endpoint of %r failed", request.path)
+            logger.exception("The endpoint of %.200r failed", request.path)
             return Response.text(500, "Something went wrong here; it has been noted.")
 
     def negotiate(
