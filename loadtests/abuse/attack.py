@@ -25,6 +25,8 @@ class Attack:
         self.port = port
         self.tls_port = tls_port
         self.source = source
+        self.is_over_tls = False
+        """Whether what `connect` opens is to be secured."""
         self.ends: Counter[str] = Counter()
         self.sent = 0
         self.connections = 0
@@ -63,7 +65,10 @@ class Attack:
     def connect(
         self, *, reads: bool = True, http2: bool = False, source: str = "127.0.0.1"
     ) -> Connection:
-        """Open a connection in clear text."""
+        """Open a connection in clear text, or over TLS if all of the attack is."""
+        if self.is_over_tls:
+            alpn = "h2" if http2 else "http/1.1"
+            return self.connect_tls(alpn=alpn, http2=http2, reads=reads, source=source)
         return self.connected(self._dialled(self.port, source), reads=reads, http2=http2)
 
     def connect_plain(self, source: str = "127.0.0.1") -> Connection:
@@ -80,17 +85,20 @@ class Attack:
         self._open.add(connection)
         return connection
 
-    def connect_tls(self, *, alpn: str, http2: bool) -> Connection:
+    def connect_tls(
+        self, *, alpn: str, http2: bool, reads: bool = True, source: str = "127.0.0.1"
+    ) -> Connection:
         """Open one with TLS; whose certificate it is does not matter."""
         assert self.tls_port is not None
-        plain = self._dialled(self.tls_port)
+        plain = self._dialled(self.tls_port, source)
         try:
             # SSLSocket asks this as well, but leaks the socket if there is no peer any more.
             plain.getpeername()
-            return self.connected(unverifying(alpn).wrap_socket(plain), http2=http2)
+            secured = unverifying(alpn).wrap_socket(plain)
         except OSError:
             plain.close()
             raise
+        return self.connected(secured, reads=reads, http2=http2)
 
     def dial_tls(self) -> socket.socket:
         """Return a blocking socket to the port of TLS, for who speaks that himself."""

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from . import application, crowds, http1, http2, tls
+from . import application, crowds, http1, http2, secured, tls
 
 __all__ = ["CASES"]
 
-CASES = (*http2.CASES, *http1.CASES, *crowds.CASES, *application.CASES, *tls.CASES)
+CASES = (
+    *http2.CASES,
+    *http1.CASES,
+    *crowds.CASES,
+    *application.CASES,
+    *tls.CASES,
+    *secured.CASES,
+)

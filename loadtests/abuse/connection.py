@@ -43,7 +43,10 @@ class Connection:
         """What came back of its PINGs."""
 
     def send(self, data: bytes, until: float | None = None) -> bool:
-        """Send all of it; False if the connection is over, or the time is."""
+        """Send all of it; False if the connection is over, or the time is: then send no more.
+
+        TLS may have encrypted what did not fit, and would take only the same bytes again.
+        """
         deadline = time.monotonic() + PATIENCE if until is None else until
         view = memoryview(data)
         while view and self._over is None:
@@ -118,7 +121,8 @@ class Connection:
         """Say that nothing more comes, and see what the server says to that."""
         if self._over is None:
             try:
-                self._socket.shutdown(socket.SHUT_WR)
+                # Not what SSLSocket does: it forgets TLS, and what comes would stay encrypted.
+                socket.socket.shutdown(self._socket, socket.SHUT_WR)
             except OSError:
                 self._over = "reset"
         self.wait(PATIENCE)
@@ -144,6 +148,12 @@ class Connection:
         return self._over or "open"
 
     def _poll(self, events: int, seconds: float) -> None:
+        if (
+            events & select.POLLIN
+            and isinstance(self._socket, ssl.SSLSocket)
+            and self._socket.pending()
+        ):
+            return  # it has been decrypted already, and the kernel knows nothing of it
         poll = select.poll()
         poll.register(self._socket, events)
         poll.poll(1_000 * seconds)

@@ -30,6 +30,9 @@ from abuse.costs import Costs
 
 HASTY = {name: 0.5 if name.endswith(("timeout", "interval")) else LIMITS[name] for name in LIMITS}
 
+NOBODYS = 0
+"""Whoever attacks TLS has no port to say it in clear text."""
+
 PER_ADDRESS = "max_connections_per_address"
 
 MIB = 1 << 20
@@ -60,8 +63,10 @@ class Site:
 
         Returns the faults that the canary has met.
         """
+        tls_port, is_tls = self.server.tls_port, case.protocol == "TLS"
+        self.canary.report(tls_port if is_tls else None)
         before = self.statistics()
-        attack = Attack(self.server.port, self.server.tls_port, seconds=0)
+        attack = Attack(NOBODYS if is_tls else self.server.port, tls_port, seconds=0)
         cost = self.costs.of(lambda: case.attack(attack))
         seen = self.canary.report()
         assert attack.connections
