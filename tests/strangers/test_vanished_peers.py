@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import trio
@@ -21,6 +21,7 @@ from hyperframe.frame import HeadersFrame, SettingsFrame
 from trio_sse import Bind, Limits
 from trio_sse.mercure import PATH
 
+from .programs import lacking
 from .site import PATIENCE, open_site, until
 
 FOLLOW = """
@@ -73,13 +74,15 @@ def network() -> Iterator[str]:
 
 @pytest.fixture
 def machine() -> Iterator[str]:
-    if shutil.which("ip") is None or os.geteuid() != 0:
-        pytest.skip("network namespaces need root and iproute2")
-    try:
-        with network() as name:
-            yield name
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no network namespace can be had: {error.stderr!r}")
+    if shutil.which("ip") is None:
+        lacking("ip is not installed (Debian's iproute2)")
+    with ExitStack() as stack:
+        try:
+            name = stack.enter_context(network())
+        except subprocess.CalledProcessError as error:
+            # It may be forbidden altogether, as it is to all but root and in many containers.
+            lacking(f"this machine gives us no network namespace: {error.stderr.decode().strip()}")
+        yield name
 
 
 @pytest.mark.parametrize("asks", [HTTP1, HTTP2], ids=["HTTP/1.1", "HTTP/2"])
