@@ -11,7 +11,7 @@ import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 
-from running import Running, command, drained
+from running import HUB, PATIENCE, Running, command, drained
 from trio_sse import Limits
 from trio_sse.cli.process import SPARE_FILES
 
@@ -60,16 +60,41 @@ def message(start: str) -> str:
     return re.sub("[0-9]+", "[0-9]+", re.escape(found.partition(" …")[0]))
 
 
-def test_who_may_open_few_files_is_warned_and_goes_on_when_some_are_closed() -> None:
+def hear(client: socket.socket, text: bytes) -> None:
+    """Read until there is this text."""
+    heard = b""
+    while text not in heard:
+        piece = client.recv(4096)
+        assert piece, f"the end came before {text!r}: {heard!r}"
+        heard += piece
+
+
+def test_who_may_open_few_files_is_warned_and_serves_on_and_accepts_when_some_are_closed() -> None:
     limited = f"ulimit -n 80 && exec {sys.executable} -m trio_sse serve --port 0"
     with Running(["sh", "-c", limited]) as server:
         server.expect(message("This process may open"))
         port = int(server.expect(r"Listening on \S+:(\d+)")[1])
-        with ExitStack() as crowd:
-            for _ in range(100):
-                crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
-            server.expect(message("Cannot accept connections"))
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as late:
+
+        def connected() -> socket.socket:
+            return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+        with connected() as follower, connected() as publisher:
+            follower.sendall(b"GET %b?topic=a HTTP/1.1\r\nHost: hub\r\n\r\n" % HUB.encode())
+            hear(follower, b"retry:")
+            publisher.sendall(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+            hear(publisher, b"HTTP/1.1 200 ")
+            with ExitStack() as crowd:
+                for _ in range(100):
+                    crowd.enter_context(connected())
+                server.expect(message("Cannot accept connections"))
+                publisher.sendall(
+                    b"POST %b HTTP/1.1\r\nHost: hub\r\nContent-Length: 17\r\n"
+                    b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+                    b"topic=a&data=more" % HUB.encode()
+                )
+                hear(publisher, b"HTTP/1.1 200 ")
+                hear(follower, b"data: more\n")
+        with connected() as late:
             late.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
-            assert late.recv(100).startswith(b"HTTP/1.1 200 ")
+            hear(late, b"HTTP/1.1 200 ")
         assert drained(server) == 0
