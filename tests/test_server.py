@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -257,6 +258,21 @@ async def test_who_is_one_too_many_is_turned_away_with_503(caplog: Log) -> None:
     assert not complaints(caplog)
 
 
+async def test_those_who_are_turned_away_are_told_to_come_back_at_different_times() -> None:
+    limits = Limits(max_connections=1, reconnect_spread=1000)
+    told = set()
+    async with running(limits=limits) as server:
+        server._service.random = Random(7)
+        await visit(server)
+        await become(lambda: server.statistics().connections == 1)
+        for _ in range(5):
+            answer = await (await visit(server)).rest()
+            [seconds] = re.findall(r"\r\nRetry-After: (\d+)\r\n", answer)
+            told.add(int(seconds))
+    assert len(told) == 5
+    assert max(told) - min(told) > 100
+
+
 async def test_each_address_has_a_limit_of_its_own() -> None:
     async with running(limits=Limits(max_connections_per_address=1)) as server:
         for source in ("127.0.0.1", "127.0.0.2"):
@@ -265,6 +281,17 @@ async def test_each_address_has_a_limit_of_its_own() -> None:
             await guest.hear("yes\n$")
             late = await visit(server, source=source)
             assert "503" in await late.rest()
+        assert server.statistics().connections == 2
+        assert server.statistics().turned_away == 2
+
+
+async def test_each_network_has_a_limit_of_its_own() -> None:
+    async with running(limits=Limits(max_connections_per_network=1)) as server:
+        for source, neighbour in (("127.0.0.2", "127.0.0.3"), ("127.0.1.2", "127.0.1.3")):
+            guest = await visit(server, source=source)
+            await guest.get()
+            await guest.hear("yes\n$")
+            assert "503" in await (await visit(server, source=neighbour)).rest()
         assert server.statistics().connections == 2
         assert server.statistics().turned_away == 2
 
