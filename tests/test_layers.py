@@ -1,10 +1,13 @@
-"""Imports only point down. A module that is not in the table has not been placed yet."""
+"""What holds in all of the source. Imports only point down; a module that is not in the table has
+not been placed yet. And nothing is shielded from cancellation for longer than it says.
+"""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +103,64 @@ def test_the_wire_knows_no_sockets_and_no_trio() -> None:
             for alias in node.names
         }
         assert not imported & {"trio", "socket", "ssl", "time"}, path
+
+
+# Whatever else is shielded has a deadline: a shield that waits for a peer would keep the server.
+SHIELDED_WITHOUT_DEADLINE = {
+    ("connection/errands.py", "finish"): "as the end of a nursery: its errands are cancelled",
+    (
+        "connection/overstaying.py",
+        "seen_out",
+    ): "as a nursery waits for handlers: all are cancelled",
+}
+
+DEADLINES = ("deadline", "relative_deadline", "seconds")
+
+
+def shields(tree: ast.AST) -> Iterator[ast.expr]:
+    """What shields a scope for as long as it likes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            named = {each.arg: each.value for each in node.keywords}
+            until = [*node.args, *(named[each] for each in DEADLINES if each in named)]
+            shown = [ast.unparse(each) for each in until]
+            is_shielded = "shield" in named and ast.unparse(named["shield"]) != "False"
+            if is_shielded and (not shown or any("inf" in each for each in shown)):
+                yield node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if isinstance(target, ast.Attribute) and target.attr == "shield":
+                    yield target
+
+
+def test_nothing_is_shielded_without_a_deadline_but_what_ends_by_itself() -> None:
+    found = [
+        (str(path.relative_to(SOURCE)), function.name)
+        for path in MODULES
+        if "shield" in (text := path.read_text())
+        for function in ast.walk(ast.parse(text))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for _ in shields(function)
+    ]
+    assert sorted(found) == sorted(SHIELDED_WITHOUT_DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        ("with trio.CancelScope(shield=True): ...", 1),
+        ("with trio.CancelScope(shield=is_last): ...", 1),
+        ("with trio.move_on_after(math.inf, shield=True): ...", 1),
+        ("with trio.CancelScope(deadline=inf, shield=True): ...", 1),
+        ("nursery.cancel_scope.shield = True", 1),
+        ("with trio.CancelScope(shield=True, deadline=soon): ...", 0),
+        ("with trio.move_on_after(2, shield=True): ...", 0),
+        ("with trio.CancelScope(): ...", 0),
+    ],
+)
+def test_a_shield_without_a_deadline_is_found(code: str, count: int) -> None:
+    assert len(list(shields(ast.parse(code)))) == count
 
 
 def test_events_can_be_decoded_where_trio_cannot_be_imported() -> None:
