@@ -152,6 +152,18 @@ CASES: dict[str, tuple[int, bytes]] = {
     "a host with a space": (400, LINE + b"Host: local host\r\n\r\n"),
     "a host whose port is none": (400, LINE + b"Host: localhost:http\r\n\r\n"),
     "a target of another host": (400, b"GET http://a/ HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "a target of another port": (
+        400,
+        b"GET http://localhost:81/ HTTP/1.1\r\nHost: localhost:82\r\n\r\n",
+    ),
+    "a target with a port that the host has not": (
+        400,
+        b"GET http://localhost:81/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ),
+    "a host with a port that the target has not": (
+        400,
+        b"GET http://localhost/ HTTP/1.1\r\nHost: localhost:81\r\n\r\n",
+    ),
     "a target with a user": (400, b"GET http://a@b/ HTTP/1.1\r\nHost: b\r\n\r\n"),
     "a target without a host": (400, b"GET http:///page HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     # -- sizes

@@ -82,6 +82,7 @@ GOOD = {
         b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
         b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
     ),
+    "a target with a host, and a port": b"GET http://A:81/page HTTP/1.1\r\nHost: a:81\r\n\r\n",
     "a tab in a value": b"GET / HTTP/1.1\r\nHost: a\r\na: b\tc\r\n\r\n",
     "a value that is not ASCII": "GET / HTTP/1.1\r\nHost: a\r\na: é\r\n\r\n".encode(),
 }
