@@ -91,7 +91,7 @@ class Rounds:
             except Exception:
                 # A defect that one connection brings out must not cost the others theirs.
                 logger.exception("%s: the connection failed", connection.transport.peer)
-                connection.cut_off()
+                connection.fail()
             if time.perf_counter() > deadline:
                 await trio.lowlevel.checkpoint()
                 deadline = time.perf_counter() + SLICE_SECONDS

@@ -27,7 +27,7 @@ class ServerStatistics:
     refused: int
     """Requests that were malformed, too large or too late."""
     failed: int
-    """Handlers and endpoints that raised."""
+    """Handlers and endpoints that raised, and connections that ended by a defect of ours."""
     dropped: int
     """Connections and streams whose client took or answered nothing in time."""
     overstayed: int

@@ -34,7 +34,7 @@ class ApplicationStatistics:
     refused: int
     """Requests whose body was too large or too late."""
     failed: int
-    """Handlers and endpoints that raised."""
+    """Handlers and endpoints that raised, and streams that ended by a defect of ours."""
     dropped: int
     """Streams whose client took nothing in time."""
 

@@ -52,6 +52,7 @@ class AsgiOutlet(Outlet):
             self._hub.leave(self)  # Its exchange reads on when it has said what it has.
 
     def cut_off(self) -> None:
+        self._exchange.service.counters.failed += 1
         self._exchange.abort()
 
     def __len__(self) -> int:

@@ -103,6 +103,13 @@ class Endpoint(ABC):
         if self._errands is not None:
             self._errands.cancel()
 
+    def fail(self) -> None:
+        """End the connection at once, for a defect that another task than its own met and logged:
+        the hub's, or the one that looks after all.
+        """
+        self.service.counters.failed += 1
+        self.cut_off()
+
     @property
     def is_cut_off(self) -> bool:
         """Whether that was done."""

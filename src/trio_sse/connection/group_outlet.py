@@ -100,7 +100,7 @@ class GroupOutlet(Outlet):
         self._connection.start_soon(self._catch_up)
 
     def cut_off(self) -> None:
-        self._connection.cut_off()
+        self._connection.fail()
 
     def _send(self, payload: bytes) -> bool:
         if len(payload) * len(self.group) > GROUP_WRITE_BYTES:

@@ -209,10 +209,12 @@ class Http1Connection(Endpoint):
 
     def _finish(self, exchange: Http1Exchange) -> None:
         self.exchange = None
-        self.service.stream_closed()
         # Also if a task that is not the handler's still follows: once the transport is closed, the
         # number that it has lent to the hub is that of another client's.
-        exchange.stop_following()
+        try:
+            exchange.stop_following()
+        finally:
+            self.service.stream_closed()
 
     async def _watch(self, exchange: Http1Exchange) -> None:
         """Cancel the stream when the client leaves, or sends more than can wait for its end."""

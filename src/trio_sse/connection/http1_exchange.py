@@ -192,7 +192,7 @@ class Http1Outlet(Outlet):
             self.fall_behind()
 
     def cut_off(self) -> None:
-        self._connection.cut_off()
+        self._connection.fail()
 
     def _catch_up_soon(self) -> None:
         self._catching_up = trio.CancelScope()

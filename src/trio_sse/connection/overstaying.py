@@ -65,6 +65,7 @@ class Handlers:
             except Exception:
                 # A defect that one connection brings out must not cost the others theirs.
                 stay.noted = True
+                exchange.service.counters.failed += 1
                 logger.exception("The stream of %.200r failed", exchange.request.path)
 
     def _look_at(self, exchange: Exchange, stay: _Stay, now: float) -> None:

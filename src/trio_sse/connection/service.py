@@ -66,7 +66,7 @@ class Counters:
     refused: int = 0
     """Requests answered without asking the application: malformed, too large, too late."""
     failed: int = 0
-    """Handlers and endpoints that raised."""
+    """Handlers, endpoints and connections that raised."""
     drops: Counter[str] = field(default_factory=Counter)
     """Connections and streams ended because the peer took or answered nothing in time, by what it
     did not do."""
