@@ -437,6 +437,50 @@ async def test_a_handshake_that_fails_is_no_error(caplog: Log) -> None:
     assert not complaints(caplog)
 
 
+@pytest.mark.parametrize(
+    ("method", "call"), [("__init__", 1), ("handshake", 1), ("handshake", 2), ("wait_readable", 1)]
+)
+async def test_a_defect_in_a_handshake_costs_one_connection(
+    monkeypatch: pytest.MonkeyPatch, caplog: Log, method: str, call: int
+) -> None:
+    ours, theirs = tls_pair()
+    async with open_hub() as hub, running(site(hub), Bind(port=0, tls=ours)) as server:
+        neighbour = await secure(server, theirs)
+        await neighbour.get("/follow")
+        await neighbour.hear("200 OK")
+        unlucky = await visit(server)
+        with monkeypatch.context() as patch:
+            calls = fail_at(call, patch, TlsTransport, method)
+            secured = trio.SSLStream(unlucky.stream, theirs, server_hostname="127.0.0.1")
+            with pytest.raises(trio.BrokenResourceError):
+                # For the client all may be well when it has said the last of it.
+                await secured.receive_some()
+            await become(lambda: server.statistics().connections == 1)
+            assert len(calls) == call
+        assert server.statistics().failed == 1
+        assert server.statistics().offences == {}
+        (complaint,) = complaints(caplog)
+        assert complaint.endswith("the connection failed")
+        hub.publish("a", "hello")
+        await neighbour.hear("data: hello")
+        # And others have their turn.
+        await (await secure(server, theirs)).get()
+
+
+def fail_at(call: int, patch: pytest.MonkeyPatch, whose: type, method: str) -> list[None]:
+    """Have a method raise the n-th time that it is called; return its calls."""
+    sound, calls = getattr(whose, method), list[None]()
+
+    def defective(*arguments: Any) -> Any:
+        calls.append(None)
+        if len(calls) == call:
+            raise ZeroDivisionError("what nobody has thought of")
+        return sound(*arguments)
+
+    patch.setattr(whose, method, defective)
+    return calls
+
+
 async def test_a_handshake_that_never_comes_is_no_error(caplog: Log) -> None:
     limits = Limits(head_timeout=0.05)
     async with running(None, Bind(port=0, tls=tls_pair()[0]), limits=limits) as server:
