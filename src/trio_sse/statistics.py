@@ -37,9 +37,10 @@ class ServerStatistics:
     held: int
     """How often the event loop was held for longer than `Limits.held_warning`."""
     drops: Mapping[str, int]
-    """Those of `dropped`, by what the client did not do: it `took_nothing` for
-    `Limits.write_timeout`, a PING had `no_pong` within `Limits.ping_timeout`, or a stream of HTTP/2
-    was reset whose `window_shut` for `Limits.write_timeout`."""
+    """Those of `dropped`, by what was the matter: the client `took_nothing` for
+    `Limits.write_timeout`, or has `vanished`: its machine acknowledged nothing for
+    `Limits.unacknowledged_timeout`; on HTTP/2 a PING had `no_pong` within `Limits.ping_timeout`, or
+    a stream was reset whose `window_shut` for `Limits.write_timeout`."""
     offences: Mapping[str, int]
     """Connections that were ended because of what the client did, by what it was. On HTTP/2 an
     error code of RFC 9113, 7 in lower case, a budget that was overdrawn (`futile_streams`,

@@ -10,6 +10,7 @@ Rules: a transport knows nothing of HTTP. Whatever breaks is a `Broken`, whoever
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ __all__ = [
     "SocketTransport",
     "Transport",
     "Unsecured",
+    "Vanished",
     "memory_pair",
 ]
 
@@ -35,8 +37,17 @@ RECEIVE_BYTES = 4 * 1024
 HTTP/2 frames, requests that are taken back at once, take 8 ms in 4 KiB and 120 ms in 64."""
 
 
+GIVEN_UP = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
+"""What the kernel gives up a peer with (tcp(7), "Error handling"): the latter two if a router has
+said why nothing comes of it."""
+
+
 class Broken(Exception):
     """The peer is gone or cannot be understood; nothing more can be sent or received."""
+
+
+class Vanished(Broken):
+    """The peer has acknowledged nothing for so long that the kernel has given it up."""
 
 
 class Unsecured(Broken):
@@ -122,7 +133,7 @@ class SocketTransport:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            raise Broken(f"sending failed: {error.strerror}") from None
+            raise _broken("sending", error) from None
 
     def wrote(self, data: bytes, sealed: bytes, taken: int) -> memoryview:
         return memoryview(data)[taken:]
@@ -133,7 +144,7 @@ class SocketTransport:
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as error:
-            raise Broken(f"receiving failed: {error.strerror}") from None
+            raise _broken("receiving", error) from None
 
     # Not `async def`: what is returned is as good to await as a coroutine around it, which
     # would take another 200 bytes for each client that waits.
@@ -162,6 +173,11 @@ class SocketTransport:
                 self._readiness.forget(self, number)
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
+
+
+def _broken(what: str, error: OSError) -> Broken:
+    kind = Vanished if error.errno in GIVEN_UP else Broken
+    return kind(f"{what} failed: {error.strerror}")
 
 
 class MemoryTransport:

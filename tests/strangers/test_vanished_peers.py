@@ -108,4 +108,5 @@ async def test_who_vanishes_is_dropped_though_heartbeats_fit_the_buffer(
             ip("-n", machine, "route", "add", "blackhole", f"{OURS}/32")
             await until(lambda: site.server.statistics().connections == 0)
             assert site.server.statistics().streams == 0
+            assert site.server.statistics().drops == {"vanished": 1}
         await process.wait()

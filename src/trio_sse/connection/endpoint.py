@@ -9,7 +9,6 @@ them waiting in `receive`, and a part would be one more object for each of them.
 
 from __future__ import annotations
 
-import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -23,8 +22,6 @@ from .outbox import Outbox
 from .service import Service
 
 __all__ = ["LINGER_SECONDS", "Endpoint"]
-
-logger = logging.getLogger("trio_sse.connection")
 
 LINGER_SECONDS = 2.0
 """How long to read on after the last words, so that closing with unread input does not reset
@@ -131,7 +128,7 @@ class Endpoint(ABC):
         if isinstance(error, Flooded):
             self.service.offended(self.transport.peer, "tls_records", str(error))
         else:
-            logger.debug("%s: %s", self.transport.peer, error)
+            self.service.connection_broke(self.transport.peer, error)
 
     async def _say_goodbye(self, most: float = math.inf) -> None:
         """Send what is left to send, then the end of it, and let the client read it.

@@ -68,7 +68,7 @@ async def negotiate(
         service.offended(socket.peer, "handshake", str(error))
         return None
     except Broken as error:
-        logger.debug("%s: %s", socket.peer, error)
+        service.connection_broke(socket.peer, error)
         return None
     service.counters.idle += 1
     logger.debug("%s: said nothing in time", socket.peer)

@@ -19,7 +19,7 @@ from ..coding import Coding, Deflated
 from ..limits import Limits
 from ..message import Peer, Request, Response
 from ..routes import Decision, Follow, Routes
-from ..transport import Broken
+from ..transport import Broken, Vanished
 from ..wire import Refused
 from ..wire.budget import Allowance
 from .outbox import Stalled
@@ -162,9 +162,11 @@ class Service:
         self.counters.open_streams -= 1
 
     def connection_broke(self, peer: Peer, error: Broken) -> None:
-        """Note that a connection cannot be written to. Clients leave: that is no error."""
+        """Note that a connection is of no use any more. Clients leave: that is no error."""
         if isinstance(error, Stalled):
             self.dropped(peer, "took_nothing", str(error))
+        elif isinstance(error, Vanished):
+            self.dropped(peer, "vanished", str(error))
         else:
             logger.debug("%s: %s", peer, error)
 
