@@ -110,10 +110,11 @@ soak-quick: $(READY) ## the same in a minute
 abuse: $(READY) ## attacks at full strength beside a canary, and the same on Hypercorn; results/, minutes
 	$(BIN)/python -m loadtests.abuse $(ARGS)
 
-fuzz: $(READY) ## damaged bytes for both wires, the decoders and whole connections: SECONDS=60 for each
+fuzz: $(READY) ## damaged bytes for both wires, the decoders and whole connections: SECONDS=60 for each; a defect at each call
 	for kind in http1 http2 fields events; do \
 	  nice $(BIN)/python tests/fuzz.py $$kind --seconds $${SECONDS:-60} || exit 1; done
 	FUZZ_EXAMPLES=$${EXAMPLES:-20000} nice $(BIN)/pytest -q --timeout 0 tests/test_fuzz.py tests/test_any_client.py $(ARGS)
+	DEFECTS_AT_A_PLACE=1000 nice $(BIN)/pytest -q tests/test_every_defect.py
 
 conformance: $(READY) ## what h2spec and nghttp2's clients make of the server, as far as they are installed
 	$(BIN)/python -m loadtests.conformance $(ARGS)

@@ -44,8 +44,8 @@ Place = tuple[str, str, int, int]
 object in a set takes longer than to run one."""
 
 MOST_TIMES = int(os.environ.get("DEFECTS_AT_A_PLACE", "1"))
-"""How often a place has its turn, by the 1st, 2nd, … call. The 1,800 calls that there are take
-half a minute, and differ in little but what has been said before."""
+"""How often a place has its turn: at its 1st, 2nd, … call in a run. With 1000 that is each of the
+2,500 calls there are, in a minute; they differ in little but what has been said before."""
 
 pytestmark = pytest.mark.timeout(300)
 """Hundreds of runs take their time where a machine is busy."""
