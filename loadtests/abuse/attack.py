@@ -6,6 +6,7 @@ import socket
 import time
 from collections import Counter
 
+from ..loopback import come_from
 from .connection import PATIENCE, Connection
 from .unverified import unverifying
 
@@ -106,9 +107,15 @@ class Attack:
         return self._dialled(self.tls_port)
 
     def _dialled(self, port: int, source: str = "127.0.0.1") -> socket.socket:
-        return socket.create_connection(
-            ("127.0.0.1", port), timeout=PATIENCE, source_address=(self.source or source, 0)
-        )
+        sock = socket.socket()
+        try:
+            sock.settimeout(PATIENCE)
+            come_from(self.source or source, sock)
+            sock.connect(("127.0.0.1", port))
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     @property
     def time_is_over(self) -> bool:

@@ -6,6 +6,7 @@ import socket
 import time
 from collections import deque
 
+from ..loopback import come_from
 from .attack import Attack
 from .case import Case
 from .handshakes import RESET, SOURCE
@@ -50,7 +51,7 @@ def flood(attack: Attack) -> None:
             sock.setblocking(False)
             # No port is left behind in TIME_WAIT, or there would be none soon.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            sock.bind((attack.source or SOURCE, 0))
+            come_from(attack.source or SOURCE, sock)
             sock.connect_ex(("127.0.0.1", attack.port))
             attack.connections += 1
             crowd.append(sock)

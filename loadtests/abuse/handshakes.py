@@ -14,6 +14,7 @@ import ssl
 import struct
 import time
 
+from ..loopback import come_from
 from .attack import Attack
 from .unverified import unverifying
 
@@ -54,7 +55,7 @@ class _Handshake:
         self.socket = socket.socket()
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.socket.bind((source, 0))
+        come_from(source, self.socket)
         self.socket.connect_ex(("127.0.0.1", port))
 
     def begin(self) -> str | None:

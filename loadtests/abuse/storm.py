@@ -11,6 +11,7 @@ import socket
 import time
 from collections import Counter
 
+from ..loopback import come_from
 from .attack import Attack
 from .handshakes import RESET
 
@@ -60,7 +61,7 @@ class _Crowd:
         sock = socket.socket()
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        sock.bind((source, 0))
+        come_from(source, sock)
         sock.connect_ex(("127.0.0.1", self._attack.port))
         self._attack.connections += 1
         self.waiting[sock.fileno()] = sock

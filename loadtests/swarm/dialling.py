@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from errno import EINPROGRESS
-from socket import AF_INET, IPPROTO_IP, IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, socket
+from socket import AF_INET, IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, socket
 
+from ..loopback import come_from
 from .link import Link, Secure
 from .stamped import Stamped, StampedSecure
 from .target import Target
@@ -19,9 +20,6 @@ __all__ = ["dial"]
 CONNECTIONS_AN_ADDRESS = 10_000
 """Of the 28,232 ports that Linux gives away on each address by default. Those of closed
 connections are not free at once."""
-
-IP_BIND_ADDRESS_NO_PORT = 24
-"""Linux: choose the port when connecting, when the other end is known (ip(7))."""
 
 
 def dial(target: Target, server: int, turn: int) -> Link:
@@ -35,8 +33,7 @@ def dial(target: Target, server: int, turn: int) -> Link:
         sock.setblocking(False)
         sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         if host.startswith("127."):
-            sock.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            sock.bind((_source(turn), 0))
+            come_from(_source(turn), sock)
         error = sock.connect_ex((host, port))
         if error not in (0, EINPROGRESS):
             raise OSError(error, os.strerror(error))
