@@ -196,6 +196,10 @@ FLOODS: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
         "futile_streams",
         lambda: requests(HEADER_BLOCK, lambda stream_id: b""),
     ),
+    "requests with heads of twelve kilobytes, which stand for no more": (
+        "header_fields",
+        lambda: requests(HEADER_BLOCK + LARGE_FIELD * 3, lambda stream_id: b""),
+    ),
     "requests with a thousand cookie crumbs each": (
         "header_fields",
         lambda: requests(HEADER_BLOCK + b"\x60\x01a" * 800, lambda stream_id: b""),
